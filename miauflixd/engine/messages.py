@@ -1,0 +1,251 @@
+"""What the house and the engine say to each other.
+
+The house sends commands, the engine sends events. Neither waits for an answer: each event says by
+itself what is true now, so nothing is lost that the next one would not repair.
+"""
+
+import msgspec
+from msgspec import Struct
+
+
+class Message(Struct, frozen=True, tag=True, kw_only=True):
+    """Anything that crosses the socket pair."""
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+class Configure(Message, frozen=True):
+    """The first command, and later again whenever limits change."""
+
+    listen: list[str]
+    connections: int
+    download_rate: int
+    """Bytes per second, 0 for no limit."""
+    upload_rate: int
+    dht: bool
+
+
+class AddMagnet(Message, frozen=True):
+    """Join a swarm of which only the info-hash is known."""
+
+    torrent_id: str
+    save_path: str
+    uri: str
+
+
+class AddMetainfo(Message, frozen=True):
+    """Join a swarm whose `.torrent` file is at hand."""
+
+    torrent_id: str
+    save_path: str
+    metainfo: bytes
+    seed: bool = False
+    """The content is there and whole: do not hash it first. For one's own films only."""
+
+
+class AddResumed(Message, frozen=True):
+    """Join a swarm where it was left, with what `ResumeData` brought."""
+
+    torrent_id: str
+    save_path: str
+    resume_data: bytes
+    recheck: bool
+    """Trust nothing on the disk: the machine may have lost power since the data was saved."""
+
+
+class Remove(Message, frozen=True):
+    """Leave a swarm; answered by `Removed`."""
+
+    torrent_id: str
+    delete_files: bool
+
+
+class Prioritize(Message, frozen=True):
+    """Change what is wanted.
+
+    Pieces that are not named keep their priority: 0 unwanted, 1 when nothing else is to be done,
+    7 at once.
+    """
+
+    torrent_id: str
+    pieces: list[tuple[int, int]]
+    deadlines: list[tuple[int, int]]
+    """Piece and milliseconds from now; these replace all earlier deadlines of the torrent."""
+
+
+class SetUrgency(Message, frozen=True):
+    """Say whether somebody waits for bytes right now, or everybody has some in hand."""
+
+    urgent: bool
+
+
+class ConnectPeer(Message, frozen=True):
+    """Talk to this peer, wherever its address comes from."""
+
+    torrent_id: str
+    host: str
+    port: int
+
+
+class Reread(Message, frozen=True):
+    """Send `Pieces` again; for a reader that waits suspiciously long."""
+
+    torrent_id: str
+
+
+class RetryStorage(Message, frozen=True):
+    """Write to the disk again after `StorageFailed`."""
+
+    torrent_id: str
+
+
+class SaveResumeData(Message, frozen=True):
+    """Send `ResumeData` of every torrent that changed since its last, then `Saved`."""
+
+
+Command = (
+    Configure
+    | AddMagnet
+    | AddMetainfo
+    | AddResumed
+    | Remove
+    | Prioritize
+    | SetUrgency
+    | ConnectPeer
+    | Reread
+    | RetryStorage
+    | SaveResumeData
+)
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+class Started(Message, frozen=True):
+    """The session is up; sent once, after the first `Configure`."""
+
+    libtorrent_version: str
+
+
+class Rejected(Message, frozen=True):
+    """A torrent could not be added, or its metadata turned out to be unacceptable."""
+
+    torrent_id: str
+    detail: str
+    """A sentence for a person."""
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """One file of a torrent; padding is left out."""
+
+    index: int
+    """Its index in the engine; not consecutive, since padding counts."""
+    path: str
+    """As its maker named it, with `/`; for people only: on disk it is called `{index}`."""
+    size: int
+    offset: int
+    """Where it starts in the torrent, in bytes from the start of piece 0."""
+
+
+class Metadata(Message, frozen=True):
+    """What a torrent holds; sent when it becomes known, and again after every `Add...`."""
+
+    torrent_id: str
+    name: str
+    info_hash_v1: bytes | None
+    info_hash_v2: bytes | None
+    piece_length: int
+    total_size: int
+    files: list[File]
+    metainfo: bytes
+    """The `.torrent` file, bencoded."""
+
+
+class Pieces(Message, frozen=True):
+    """Every piece that is on the disk and has passed its hash: the whole truth, replacing any earlier."""
+
+    torrent_id: str
+    have: bytes
+    """A bit for each piece, the first in the highest bit of the first byte (as in BEP 3)."""
+
+
+class PiecesFinished(Message, frozen=True):
+    """These pieces have passed their hash and can be read from the file now."""
+
+    torrent_id: str
+    pieces: list[int]
+
+
+class HashFailed(Message, frozen=True):
+    """A piece came whole and was wrong; it is fetched again, and liars are banned."""
+
+    torrent_id: str
+    piece: int
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How one torrent is doing; rates in bytes per second."""
+
+    torrent_id: str
+    state: str
+    """`checking`, `metadata`, `downloading`, `idle` (nothing is wanted that is not there) or `seeding`."""
+    download_rate: int
+    upload_rate: int
+    downloaded: int
+    """Payload bytes received in this session, also those that failed their hash."""
+    uploaded: int
+    peers: int
+    seeds: int
+    known_peers: int
+    """How many peers are known, connected or not."""
+
+
+class ProgressReport(Message, frozen=True):
+    """How those torrents are doing of which something changed; at most once a second."""
+
+    torrents: list[Progress]
+
+
+class StorageFailed(Message, frozen=True):
+    """The disk refuses; the torrent stands still until `RetryStorage`."""
+
+    torrent_id: str
+    full: bool
+    """There is no room. Otherwise the disk cannot be read or written."""
+    detail: str
+
+
+class ResumeData(Message, frozen=True):
+    """All that is needed to go on after a restart, info dictionary included."""
+
+    torrent_id: str
+    data: bytes
+
+
+class Saved(Message, frozen=True):
+    """Everything that changed before `SaveResumeData` has been sent."""
+
+
+class Removed(Message, frozen=True):
+    """The torrent is gone, its files too if that was asked."""
+
+    torrent_id: str
+
+
+Event = (
+    Started
+    | Rejected
+    | Metadata
+    | Pieces
+    | PiecesFinished
+    | HashFailed
+    | ProgressReport
+    | StorageFailed
+    | ResumeData
+    | Saved
+    | Removed
+)
+
+COMMANDS: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+EVENTS: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)

@@ -1,0 +1,1 @@
+"""Building blocks for processes and tasks, without a word of the domain."""

@@ -1,0 +1,1 @@
+"""The one road of the swarm's traffic, seen by the house."""
