@@ -1,8 +1,9 @@
 """The kinds of error.
 
-A kind tells the caller what to do, a stable `code` tells a machine which error it is, and the message is
-a sentence for the person at the other end. A concrete error lives with whoever raises it, subclasses
-one of these kinds and sets its own `code`. `web.problems` alone decides what each kind is in HTTP.
+A kind tells the caller what to do, a stable `code` tells a machine which error it is, and the
+message is a sentence for the person at the other end. A concrete error lives with whoever raises
+it, subclasses one of these kinds and sets its own `code`. `web.problems` alone decides what each
+kind is in HTTP.
 """
 
 from typing import ClassVar

@@ -22,7 +22,9 @@ class JournalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record with `<n>` before each of its lines."""
-        level = min((known for known in _PRIORITIES if known >= record.levelno), default=logging.CRITICAL)
+        level = min(
+            (known for known in _PRIORITIES if known >= record.levelno), default=logging.CRITICAL
+        )
         prefix = f"<{_PRIORITIES[level]}>"
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 

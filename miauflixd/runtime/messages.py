@@ -5,6 +5,7 @@ be is a union of tagged `msgspec` structs, so a frame that fits none of them is 
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import Generic, Self, TypeVar
@@ -43,9 +44,7 @@ class Channel(Generic[Incoming, Outgoing]):
         self._encoder = msgspec.msgpack.Encoder()
 
     @classmethod
-    async def open(
-        cls, end: socket.socket, *, decoder: msgspec.msgpack.Decoder[Incoming]
-    ) -> Self:
+    async def open(cls, end: socket.socket, *, decoder: msgspec.msgpack.Decoder[Incoming]) -> Self:
         """Take over one end of a socket pair."""
         reader, writer = await asyncio.open_unix_connection(sock=end, limit=_BUFFER_LIMIT)
         return cls(reader, writer, decoder=decoder)
@@ -86,7 +85,5 @@ class Channel(Generic[Incoming, Outgoing]):
     async def aclose(self) -> None:
         """Close this end; the other side's next `receive` raises."""
         self._writer.close()
-        try:
+        with contextlib.suppress(ConnectionError):  # the other side was faster
             await self._writer.wait_closed()
-        except ConnectionError:
-            pass  # the other side was faster

@@ -14,11 +14,13 @@ class ServiceExitedError(MiauflixdError):
 
 
 @asynccontextmanager
-async def running(name: str, main: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
+async def running(
+    name: str, main: Callable[[], Coroutine[None, None, None]]
+) -> AsyncIterator[None]:
     """Run a service for the length of the block, and end the block if the service ends first.
 
     Raises:
-        ExceptionGroup: what the service (or the block) raised; `ServiceExitedError` when it returned.
+        ExceptionGroup: what the service or the block raised; `ServiceExitedError` if it returned.
     """
 
     async def guard() -> None:

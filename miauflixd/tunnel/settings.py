@@ -9,4 +9,4 @@ class TunnelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How the swarm's traffic leaves this machine."""
 
     mode: Literal["required", "off"] = "required"
-    """`required`: through WireGuard or not at all. `off`: openly, over this machine's own network."""
+    """`required`: through WireGuard or not at all. `off`: openly, over this machine's network."""

@@ -1,0 +1,1 @@
+"""What must hold, each test named as a sentence."""
