@@ -34,31 +34,31 @@ class AddMagnet(Message, frozen=True):
     uri: str
 
 
+class Inspect(Message, frozen=True):
+    """Read a `.torrent` file and say what it holds; answered by `Metadata` or `Rejected`."""
+
+    torrent_id: str
+    metainfo: bytes
+
+
 class AddMetainfo(Message, frozen=True):
     """Join a swarm whose `.torrent` file is at hand."""
 
     torrent_id: str
     save_path: str
     metainfo: bytes
+    resume_data: bytes | None = None
+    """What `ResumeData` brought last. Pieces on the disk beyond it are found by their hash."""
+    recheck: bool = False
+    """Trust nothing of `resume_data`: the machine may have lost power since it was saved."""
     seed: bool = False
     """The content is there and whole: do not hash it first. For one's own films only."""
 
 
-class AddResumed(Message, frozen=True):
-    """Join a swarm where it was left, with what `ResumeData` brought."""
-
-    torrent_id: str
-    save_path: str
-    resume_data: bytes
-    recheck: bool
-    """Trust nothing on the disk: the machine may have lost power since the data was saved."""
-
-
 class Remove(Message, frozen=True):
-    """Leave a swarm; answered by `Removed`."""
+    """Leave a swarm and let go of its files; answered by `Removed`."""
 
     torrent_id: str
-    delete_files: bool
 
 
 class Prioritize(Message, frozen=True):
@@ -107,8 +107,8 @@ class SaveResumeData(Message, frozen=True):
 Command = (
     Configure
     | AddMagnet
+    | Inspect
     | AddMetainfo
-    | AddResumed
     | Remove
     | Prioritize
     | SetUrgency
@@ -149,7 +149,7 @@ class File(Struct, frozen=True, kw_only=True):
 
 
 class Metadata(Message, frozen=True):
-    """What a torrent holds; sent when it becomes known, and again after every `Add...`."""
+    """What a torrent holds; sent when peers have told it, and when it was asked for."""
 
     torrent_id: str
     name: str
@@ -163,7 +163,7 @@ class Metadata(Message, frozen=True):
 
 
 class Pieces(Message, frozen=True):
-    """Every piece that is on the disk and has passed its hash: the whole truth, replacing any earlier."""
+    """Every piece that is on the disk and right: the whole truth, replacing any earlier."""
 
     torrent_id: str
     have: bytes
@@ -189,7 +189,7 @@ class Progress(Struct, frozen=True, kw_only=True):
 
     torrent_id: str
     state: str
-    """`checking`, `metadata`, `downloading`, `idle` (nothing is wanted that is not there) or `seeding`."""
+    """`checking`, `metadata`, `downloading`, `idle` (all that is wanted is there) or `seeding`."""
     download_rate: int
     upload_rate: int
     downloaded: int
@@ -217,7 +217,7 @@ class StorageFailed(Message, frozen=True):
 
 
 class ResumeData(Message, frozen=True):
-    """All that is needed to go on after a restart, info dictionary included."""
+    """What is on the disk and who was in the swarm, to go on after a restart."""
 
     torrent_id: str
     data: bytes
@@ -228,7 +228,7 @@ class Saved(Message, frozen=True):
 
 
 class Removed(Message, frozen=True):
-    """The torrent is gone, its files too if that was asked."""
+    """The engine knows nothing of the torrent any more and has closed its files."""
 
     torrent_id: str
 

@@ -78,6 +78,10 @@ class Layout:
         """Return the piece that holds a file's byte."""
         return (file.offset + position) // self.piece_length
 
+    def piece_start(self, piece: int) -> int:
+        """Return where a piece starts, in bytes from the start of the torrent."""
+        return piece * self.piece_length
+
     def end_of(self, piece: int, file: SourceFile) -> int:
         """Return the position in the file just behind a piece."""
         return min((piece + 1) * self.piece_length - file.offset, file.size)
@@ -138,4 +142,4 @@ class Source:
     readers: int = 0
     """How many are reading from it right now."""
     available: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
-    """For each file that is being read or was read lately: spans of bytes that can be read at once."""
+    """For each file that is read, or was lately: spans of its bytes that can be read at once."""

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 
 class TorrentsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How downloads behave towards the swarm and the disk."""
 
-    listen: list[str] = ["0.0.0.0:0", "[::]:0"]
+    listen: list[str] = field(default_factory=lambda: ["0.0.0.0:0", "[::]:0"])
     """Addresses and ports to accept peers on, `address:port`; port 0 takes a free one.
 
     A free one is the default because after an unclean end peers refuse to talk to the same port
@@ -18,17 +18,17 @@ class TorrentsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     connections: Annotated[int, Meta(ge=10, le=5000)] = 200
     """Connections to peers at most, over all downloads."""
 
-    download_rate: Annotated[int, Meta(ge=0)] = 0
+    download_rate: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     """Bytes per second from the swarm at most; 0 for no limit."""
 
-    upload_rate: Annotated[int, Meta(ge=0)] = 0
+    upload_rate: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     """Bytes per second to the swarm at most; 0 for no limit."""
 
     dht: bool = True
     """Find peers in the distributed hash table too, not only through trackers."""
 
     minimum_free: Annotated[int, Meta(ge=0)] = 256 * 2**20
-    """Bytes of the disk to leave free: downloads stop before, and go on when there is more again."""
+    """Bytes of the disk to leave free: downloads stop before, and go on when there is more."""
 
     no_data_timeout: Annotated[float, Meta(gt=0, le=600)] = 30.0
     """Seconds without a byte from the swarm after which a reader that got none is told so."""

@@ -1,0 +1,530 @@
+"""The libtorrent session: commands in, alerts out as events.
+
+Nothing here waits for libtorrent. Calls that would (`status()`, `torrent_file()`, `have_piece()`
+and their like block until the network thread answers) are left to their `post_*` forms, whose
+answers arrive as alerts. libtorrent tells of new alerts by a byte in a socket, so nothing polls.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import assert_never
+
+import libtorrent as lt
+
+from miauflixd.engine import metainfo, recovery, tuning
+from miauflixd.engine.messages import (
+    AddMagnet,
+    AddMetainfo,
+    Command,
+    Configure,
+    ConnectPeer,
+    Event,
+    HashFailed,
+    Inspect,
+    Metadata,
+    Pieces,
+    PiecesFinished,
+    Prioritize,
+    Progress,
+    ProgressReport,
+    Rejected,
+    Remove,
+    Removed,
+    Reread,
+    ResumeData,
+    RetryStorage,
+    Saved,
+    SaveResumeData,
+    SetUrgency,
+    Started,
+    StorageFailed,
+)
+
+logger = logging.getLogger(__name__)
+
+_PROGRESS_EVERY = 1.0
+"""Seconds between reports of rates and peers; pieces are told at once."""
+
+_METER_MINIMUM = 0.5
+"""Seconds over which a rate is taken at least."""
+
+_SAVE_EVERY = 3.0
+"""Seconds between saves of what changed.
+
+What a `kill -9` loses of it is found again by hashing (`recovery`), so this bounds that work.
+"""
+
+_NO_FLAGS = 0
+_METADATA_PRIORITIES = 2**16
+"""Pieces of a magnet link that are unwanted from the start, before their number is known.
+
+Without it libtorrent asks for random pieces in the milliseconds until the house says what it wants.
+"""
+
+_STATES = {
+    lt.torrent_status.states.checking_files: "checking",
+    lt.torrent_status.states.checking_resume_data: "checking",
+    lt.torrent_status.states.downloading_metadata: "metadata",
+    lt.torrent_status.states.downloading: "downloading",
+    lt.torrent_status.states.finished: "idle",
+    lt.torrent_status.states.seeding: "seeding",
+}
+
+
+TorrentCommand = Prioritize | ConnectPeer | Reread | RetryStorage | Remove
+"""Commands to a torrent that is there."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """Bytes per second out of a counter; libtorrent's own figure takes ten seconds to get there."""
+
+    _counter: int = 0
+    _since: float = 0.0
+    _rate: float = 0.0
+
+    def rate(self, counter: int, now: float) -> int:
+        """Return the rate at a time in seconds, from what the counter did since the last call."""
+        elapsed = now - self._since
+        if elapsed > _METER_MINIMUM:
+            self._rate = (counter - self._counter) / elapsed if self._since else 0.0
+            self._counter, self._since = counter, now
+        return int(self._rate)
+
+
+@dataclass(kw_only=True)
+class _Torrent:
+    """What the session knows about one torrent."""
+
+    torrent_id: str
+    handle: lt.torrent_handle | None = None
+    """Absent until libtorrent has taken the torrent."""
+    has_metadata: bool = False
+    removing: bool = False
+    priorities: dict[int, int] = field(default_factory=dict)
+    """As the house wishes; libtorrent changes those of pieces with a deadline by itself."""
+    deadlines: dict[int, int] = field(default_factory=dict)
+    changed: bool = False
+    """There is something to save."""
+    pending: list[TorrentCommand] = field(default_factory=list)
+    """Commands that came before the handle."""
+    downloading: Meter = field(default_factory=Meter)
+    uploading: Meter = field(default_factory=Meter)
+
+
+class Session:
+    """One libtorrent session and its torrents."""
+
+    def __init__(self, *, configure: Configure, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._torrents: dict[str, _Torrent] = {}
+        self._by_handle: dict[lt.torrent_handle, _Torrent] = {}
+        self._saving = 0
+        self._save_requested = False
+        self._group: asyncio.TaskGroup | None = None
+        parameters = lt.session_params()
+        parameters.settings = tuning.session_settings(configure)
+        parameters.disk_io_constructor = tuning.DISK_IO
+        self._session = lt.session(parameters)
+        self._session.set_peer_class_filter(tuning.everybody_is_limited())
+        self._urgent: bool | None = None
+        emit(Started(libtorrent_version=lt.__version__))
+
+    async def run(self) -> None:
+        """Turn alerts into events until cancelled."""
+        loop = asyncio.get_running_loop()
+        bell, rope = socket.socketpair()
+        with bell, rope:
+            bell.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            rope.setblocking(False)  # noqa: FBT003 - as above
+            loop.add_reader(bell, self._on_bell, bell)
+            self._session.set_alert_fd(rope.fileno())
+            try:
+                async with asyncio.TaskGroup() as self._group:
+                    self._group.create_task(self._report_progress(), name="progress")
+                    self._group.create_task(self._save_regularly(), name="save")
+            finally:
+                self._session.set_alert_fd(-1)
+                loop.remove_reader(bell)
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def handle(self, command: Command) -> None:
+        """Do what the house asks; the outcome arrives as events."""
+        match command:
+            case Configure():
+                self._session.apply_settings(tuning.limits(command))
+            case SetUrgency(urgent=urgent):
+                if urgent is not self._urgent:
+                    self._urgent = urgent
+                    self._session.apply_settings(tuning.urgency(urgent=urgent))
+            case SaveResumeData():
+                self._save_requested = True
+                self._save_changed()
+                self._tell_when_saved()
+            case Inspect():
+                if (parameters := self._load(command)) is not None:
+                    self._tell_metadata(command.torrent_id, parameters, command.metainfo)
+            case AddMagnet():
+                self._add_magnet(command)
+            case AddMetainfo():
+                self._add_metainfo(command)
+            case _:
+                self._handle_later_or_now(command)
+
+    def _handle_later_or_now(self, command: TorrentCommand) -> None:
+        torrent = self._torrents.get(command.torrent_id)
+        if torrent is None:
+            if isinstance(command, Remove):
+                self._emit(Removed(torrent_id=command.torrent_id))
+        elif torrent.handle is None:
+            torrent.removing |= isinstance(command, Remove)
+            torrent.pending.append(command)
+        else:
+            self._handle_for(torrent, torrent.handle, command)
+
+    def _handle_for(
+        self, torrent: _Torrent, handle: lt.torrent_handle, command: TorrentCommand
+    ) -> None:
+        match command:
+            case Prioritize():
+                self._prioritize(torrent, handle, command)
+            case ConnectPeer(host=host, port=port):
+                handle.connect_peer((host, port))
+            case Reread():
+                handle.post_status(lt.torrent_handle.query_pieces)
+            case RetryStorage():
+                handle.clear_error()
+                handle.unset_flags(lt.torrent_flags.upload_mode)
+                handle.resume()
+            case Remove():
+                if torrent.changed:
+                    self._save(torrent, handle)
+                torrent.removing = True
+                self._session.remove_torrent(handle)
+            case _:
+                assert_never(command)
+
+    def _load(self, command: Inspect | AddMetainfo) -> lt.add_torrent_params | None:
+        try:
+            return metainfo.load(command.metainfo)
+        except metainfo.RefusedError as error:
+            self._emit(Rejected(torrent_id=command.torrent_id, detail=str(error)))
+            return None
+
+    def _add_magnet(self, command: AddMagnet) -> None:
+        try:
+            parameters = lt.parse_magnet_uri(command.uri)
+        except RuntimeError:
+            self._emit(
+                Rejected(torrent_id=command.torrent_id, detail="This magnet link cannot be read")
+            )
+            return
+        parameters.piece_priorities = [0] * _METADATA_PRIORITIES
+        self._add(_Torrent(torrent_id=command.torrent_id), parameters, command.save_path)
+
+    def _add_metainfo(self, command: AddMetainfo) -> None:
+        if (parameters := self._load(command)) is None:
+            return
+        information = _information(parameters)
+        torrent = _Torrent(torrent_id=command.torrent_id, has_metadata=True)
+        self._torrents[command.torrent_id] = torrent
+        parameters.renamed_files = metainfo.opaque_names(information)
+        if command.seed:
+            # No priorities: a torrent that does not want all of itself leaves seed mode.
+            parameters.flags |= lt.torrent_flags.seed_mode
+            self._add(torrent, parameters, command.save_path)
+            return
+        parameters.piece_priorities = [0] * information.num_pieces()
+        have = [False] * information.num_pieces()
+        if command.resume_data is not None:
+            resumed = _read_resume_data(command.resume_data)
+            if resumed is not None:
+                parameters.peers = resumed.peers
+                parameters.total_uploaded = resumed.total_uploaded
+                parameters.total_downloaded = resumed.total_downloaded
+                if not command.recheck and len(resumed.have_pieces) == len(have):
+                    have = resumed.have_pieces
+                    parameters.unfinished_pieces = resumed.unfinished_pieces
+        assert self._group is not None  # noqa: S101 - commands are handled while `run` runs
+        self._group.create_task(
+            self._recover_and_add(torrent, parameters, command, have),
+            name=f"recover {command.torrent_id}",
+        )
+
+    async def _recover_and_add(
+        self,
+        torrent: _Torrent,
+        parameters: lt.add_torrent_params,
+        command: AddMetainfo,
+        have: list[bool],
+    ) -> None:
+        """Add a torrent with all its pieces that are on the disk, whether noted or not."""
+        found = await asyncio.to_thread(
+            recovery.missing_but_present, command.metainfo, have, Path(command.save_path)
+        )
+        if torrent.removing:
+            self._forget(torrent)
+            return
+        for piece in found:
+            have[piece] = True
+        unfinished = parameters.unfinished_pieces
+        parameters.unfinished_pieces = {
+            piece: blocks for piece, blocks in unfinished.items() if not have[piece]
+        }
+        parameters.have_pieces = have
+        torrent.changed = bool(found)
+        self._add(torrent, parameters, command.save_path)
+
+    def _add(self, torrent: _Torrent, parameters: lt.add_torrent_params, save_path: str) -> None:
+        # The house never adds what it has already, so a duplicate is a mistake worth hearing of.
+        # update_subscribe: changes of state are reported. Not auto_managed: see `tuning`.
+        flags = lt.torrent_flags.update_subscribe | lt.torrent_flags.duplicate_is_error
+        parameters.flags = flags | (parameters.flags & lt.torrent_flags.seed_mode)
+        # The last component is our id: it is how the answering alert is recognised.
+        parameters.save_path = save_path
+        self._torrents[torrent.torrent_id] = torrent
+        self._session.async_add_torrent(parameters)
+
+    def _prioritize(
+        self, torrent: _Torrent, handle: lt.torrent_handle, command: Prioritize
+    ) -> None:
+        changed = dict(command.pieces)
+        torrent.priorities.update(changed)
+        deadlines = dict(command.deadlines)
+        if torrent.deadlines and deadlines.keys() != torrent.deadlines.keys():
+            handle.clear_piece_deadlines()
+            # Clearing lowers the priority of these pieces; what the house wishes counts.
+            for piece in torrent.deadlines:
+                changed.setdefault(piece, torrent.priorities.get(piece, 0))
+            torrent.deadlines = {}
+        if changed:
+            handle.prioritize_pieces(list(changed.items()))
+        for piece, milliseconds in deadlines.items():
+            if piece not in torrent.deadlines:
+                handle.set_piece_deadline(piece, milliseconds)
+        torrent.deadlines = deadlines
+
+    # --- alerts -----------------------------------------------------------------------------------
+
+    def _on_bell(self, bell: socket.socket) -> None:
+        try:
+            while bell.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+        finished: dict[str, list[int]] = {}
+        for alert in self._session.pop_alerts():
+            if isinstance(alert, lt.piece_finished_alert):
+                # By far the most frequent one: told in one message for the whole batch.
+                torrent = self._by_handle.get(alert.handle)
+                if torrent is not None:
+                    torrent.changed = True
+                    finished.setdefault(torrent.torrent_id, []).append(alert.piece_index)
+                continue
+            self._flush(finished)
+            self._on_alert(alert)
+        self._flush(finished)
+
+    def _flush(self, finished: dict[str, list[int]]) -> None:
+        for torrent_id, pieces in finished.items():
+            self._emit(PiecesFinished(torrent_id=torrent_id, pieces=pieces))
+        finished.clear()
+
+    def _on_alert(self, alert: lt.alert) -> None:  # noqa: C901, PLR0912 - a table of alerts, nothing else
+        if isinstance(alert, lt.alerts_dropped_alert):
+            logger.warning("libtorrent dropped alerts; reading the state of every torrent again")
+            self._reread_all()
+            return
+        if isinstance(alert, lt.state_update_alert):
+            self._on_state_update(alert)
+            return
+        if isinstance(alert, lt.add_torrent_alert):
+            self._on_added(alert)
+            return
+        if not isinstance(alert, lt.torrent_alert):
+            return
+        torrent = self._by_handle.get(alert.handle)
+        if torrent is None:
+            return
+        match alert:
+            case lt.metadata_received_alert():
+                alert.handle.save_resume_data(lt.save_resume_flags_t.save_info_dict)
+                self._saving += 1
+            case lt.torrent_checked_alert():
+                alert.handle.post_status(lt.torrent_handle.query_pieces)
+            case lt.save_resume_data_alert():
+                self._on_resume_data(torrent, alert.params)
+            case lt.save_resume_data_failed_alert():
+                self._saving -= 1
+                self._tell_when_saved()
+            case lt.hash_failed_alert():
+                self._emit(HashFailed(torrent_id=torrent.torrent_id, piece=alert.piece_index))
+            case lt.file_error_alert():
+                self._on_storage_failed(torrent, alert)
+            case lt.torrent_removed_alert():
+                self._forget(torrent)
+            case _:
+                pass
+
+    def _on_added(self, alert: lt.add_torrent_alert) -> None:
+        torrent_id = Path(alert.params.save_path).name
+        torrent = self._torrents.get(torrent_id)
+        if torrent is None:
+            return
+        if alert.error.value():
+            del self._torrents[torrent_id]
+            self._emit(Rejected(torrent_id=torrent_id, detail=alert.error.message()))
+            return
+        torrent.handle = alert.handle
+        self._by_handle[alert.handle] = torrent
+        pending, torrent.pending = torrent.pending, []
+        for command in pending:
+            self._handle_for(torrent, alert.handle, command)
+
+    def _on_resume_data(self, torrent: _Torrent, parameters: lt.add_torrent_params) -> None:
+        self._saving -= 1
+        if not torrent.has_metadata and parameters.ti is not None:
+            self._on_metadata(torrent, parameters)
+        elif torrent.has_metadata:
+            parameters.ti = None  # the house keeps the .torrent file
+            self._emit(
+                ResumeData(torrent_id=torrent.torrent_id, data=lt.write_resume_data_buf(parameters))
+            )
+        self._tell_when_saved()
+
+    def _on_metadata(self, torrent: _Torrent, parameters: lt.add_torrent_params) -> None:
+        """Check what peers sent as strictly as what a person brings."""
+        handle = torrent.handle
+        if handle is None:
+            return
+        try:
+            encoded = metainfo.from_peers(parameters)
+            checked = metainfo.load(encoded)
+        except metainfo.RefusedError as error:
+            torrent.removing = True
+            self._session.remove_torrent(handle)
+            self._emit(Rejected(torrent_id=torrent.torrent_id, detail=str(error)))
+            return
+        torrent.has_metadata = True
+        for index, name in metainfo.opaque_names(_information(checked)).items():
+            handle.rename_file(index, name)
+        self._tell_metadata(torrent.torrent_id, checked, encoded)
+
+    def _tell_metadata(
+        self, torrent_id: str, parameters: lt.add_torrent_params, encoded: bytes
+    ) -> None:
+        information = _information(parameters)
+        name, piece_length, total_size, files = metainfo.describe(information)
+        hashes = information.info_hashes()
+        self._emit(
+            Metadata(
+                torrent_id=torrent_id,
+                name=name,
+                info_hash_v1=hashes.v1.to_bytes() if hashes.has_v1() else None,
+                info_hash_v2=hashes.v2.to_bytes() if hashes.has_v2() else None,
+                piece_length=piece_length,
+                total_size=total_size,
+                files=files,
+                metainfo=encoded,
+            )
+        )
+
+    def _on_storage_failed(self, torrent: _Torrent, alert: lt.file_error_alert) -> None:
+        full = alert.error.value() in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        self._emit(
+            StorageFailed(torrent_id=torrent.torrent_id, full=full, detail=alert.error.message())
+        )
+
+    def _on_state_update(self, alert: lt.state_update_alert) -> None:
+        report = []
+        now = asyncio.get_running_loop().time()
+        for status in alert.status:
+            torrent = self._by_handle.get(status.handle)
+            if torrent is None:
+                continue
+            if status.pieces:
+                self._emit(Pieces(torrent_id=torrent.torrent_id, have=_to_bits(status.pieces)))
+            report.append(
+                Progress(
+                    torrent_id=torrent.torrent_id,
+                    state=_STATES.get(status.state, "checking"),
+                    download_rate=torrent.downloading.rate(status.total_payload_download, now),
+                    upload_rate=torrent.uploading.rate(status.total_payload_upload, now),
+                    downloaded=status.total_payload_download,
+                    uploaded=status.total_payload_upload,
+                    peers=status.num_peers,
+                    seeds=status.num_seeds,
+                    known_peers=status.list_peers,
+                )
+            )
+        if report:
+            self._emit(ProgressReport(torrents=report))
+
+    def _forget(self, torrent: _Torrent) -> None:
+        self._torrents.pop(torrent.torrent_id, None)
+        if torrent.handle is not None:
+            self._by_handle.pop(torrent.handle, None)
+        self._emit(Removed(torrent_id=torrent.torrent_id))
+
+    def _reread_all(self) -> None:
+        for torrent in self._torrents.values():
+            if torrent.handle is not None:
+                torrent.handle.post_status(lt.torrent_handle.query_pieces)
+
+    # --- what time brings -------------------------------------------------------------------------
+
+    async def _report_progress(self) -> None:
+        while True:
+            await asyncio.sleep(_PROGRESS_EVERY)
+            if self._by_handle:
+                self._session.post_torrent_updates(_NO_FLAGS)
+
+    async def _save_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_EVERY)
+            self._save_changed()
+
+    def _save_changed(self) -> None:
+        for torrent in self._torrents.values():
+            if torrent.changed and torrent.handle is not None and not torrent.removing:
+                self._save(torrent, torrent.handle)
+
+    def _save(self, torrent: _Torrent, handle: lt.torrent_handle) -> None:
+        torrent.changed = False
+        handle.save_resume_data(_NO_FLAGS)
+        self._saving += 1
+
+    def _tell_when_saved(self) -> None:
+        if self._save_requested and self._saving == 0:
+            self._save_requested = False
+            self._emit(Saved())
+
+
+def _information(parameters: lt.add_torrent_params) -> lt.torrent_info:
+    """Return what `metainfo.load` always fills in, though its type cannot say so."""
+    if parameters.ti is None:
+        raise TypeError("parameters without metadata")
+    return parameters.ti
+
+
+def _read_resume_data(data: bytes) -> lt.add_torrent_params | None:
+    try:
+        return lt.read_resume_data(data)
+    except RuntimeError:
+        logger.warning("Resume data cannot be read; what is on the disk is found by its hashes")
+        return None
+
+
+def _to_bits(pieces: list[bool]) -> bytes:
+    """Return a bit for each piece, the first in the highest bit of the first byte."""
+    if not pieces:
+        return b""
+    size = -(-len(pieces) // 8)
+    digits = "".join("1" if piece else "0" for piece in pieces)
+    return int(digits.ljust(size * 8, "0"), 2).to_bytes(size, "big")

@@ -1,0 +1,191 @@
+"""One torrent that is in the engine, as the house sees it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from miauflixd.engine.messages import Command, Prioritize, Progress, Reread
+from miauflixd.torrents import read_ahead
+from miauflixd.torrents.model import Layout, SourceFile, SourceId
+from miauflixd.torrents.pieces import Pieces
+from miauflixd.torrents.read_ahead import Reading, Wishes
+
+_REPLAN_EVERY = 0.05
+"""Seconds between plans while readers merely move on; a new reader or a seek is planned at once."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Position:
+    """Where a reader is; it alone writes here."""
+
+    file: SourceFile
+    position: int
+    stop: int
+    start: int = 0
+    rate: float = 0.0
+
+
+@dataclass(kw_only=True, eq=False)
+class ActiveTorrent:
+    """Pieces, readers and wishes of one torrent.
+
+    Whoever changes something calls `replan`; the engine hears only of differences.
+    """
+
+    source_id: SourceId
+    send: Callable[[Command], None]
+    on_change: Callable[[SourceId], None]
+    on_urgency: Callable[[], None]
+    pieces: Pieces = field(default_factory=Pieces)
+    layout: Layout | None = None
+    progress: Progress | None = None
+    checked: bool = False
+    no_room: bool = False
+    failure: str | None = None
+    leaving: bool = False
+    """The engine was told to let go of it."""
+    removed: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, when metadata or a failure becomes known, or the disk fills or empties."""
+    last_used: float = 0.0
+    """On the loop's clock."""
+    wishes: Wishes = field(default_factory=Wishes)
+    _positions: set[Position] = field(default_factory=set)
+    _heads: list[SourceFile] = field(default_factory=list)
+    _rest: list[SourceFile] = field(default_factory=list)
+    _timer: asyncio.TimerHandle | None = None
+
+    # --- what is wanted ---------------------------------------------------------------------------
+
+    @property
+    def readers(self) -> int:
+        """How many are reading."""
+        return len(self._positions)
+
+    @property
+    def files_in_use(self) -> list[SourceFile]:
+        """Files that are read, or were lately."""
+        return self._rest
+
+    def preload(self, file: SourceFile) -> None:
+        """Fetch what a player reads first."""
+        if file not in self._heads:
+            self._heads.append(file)
+            self.replan()
+
+    def enter(self, position: Position) -> None:
+        """Serve a reader from now on; its file is fetched as a whole once nobody waits."""
+        self._positions.add(position)
+        if position.file not in self._rest:
+            self._rest.append(position.file)
+        self.replan()
+
+    def leave(self, position: Position) -> None:
+        """Forget a reader and, with it, its window."""
+        self._positions.discard(position)
+        self.last_used = asyncio.get_running_loop().time()
+        self.replan()
+
+    def rest_is_wanted_no_more(self) -> None:
+        """Stop fetching what nobody reads."""
+        self._heads.clear()
+        self._rest.clear()
+        self.replan()
+
+    def moved(self) -> None:
+        """Plan soon: some reader went on."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_REPLAN_EVERY, self.replan)
+
+    def replan(self) -> None:
+        """Plan now, and tell the engine what has changed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.layout is None or not self.checked or self.removed.is_set():
+            return
+        wishes = self._wishes(self.layout)
+        changed = read_ahead.changes(self.wishes, wishes, self.pieces)
+        if changed or wishes.deadlines != self.wishes.deadlines:
+            self.send(
+                Prioritize(
+                    torrent_id=self.source_id,
+                    pieces=changed,
+                    deadlines=list(wishes.deadlines.items()),
+                )
+            )
+        urgency_changed = wishes.urgent is not self.wishes.urgent
+        self.wishes = wishes
+        if urgency_changed:
+            self.on_urgency()
+
+    def _wishes(self, layout: Layout) -> Wishes:
+        if self.no_room:
+            return Wishes()
+        readings = [
+            Reading(
+                file=at.file,
+                position=at.position,
+                stop=at.stop,
+                served=at.position - at.start,
+                rate=at.rate,
+            )
+            for at in self._positions
+        ]
+        return read_ahead.wishes(layout, self.pieces, readings, heads=self._heads, rest=self._rest)
+
+    # --- what is so -------------------------------------------------------------------------------
+
+    @property
+    def complete(self) -> bool:
+        """Every piece is here."""
+        return self.layout is not None and len(self.pieces) == self.layout.piece_count
+
+    @property
+    def wanting(self) -> bool:
+        """Something is wanted that is not here."""
+        return bool(self.wishes.windows) or any(
+            piece not in self.pieces for pieces in self.wishes.rest for piece in pieces
+        )
+
+    @property
+    def downloaded(self) -> int:
+        """Payload bytes that have come in so far: it grows as long as the swarm gives anything."""
+        return self.progress.downloaded if self.progress else 0
+
+    def announce_news(self) -> None:
+        """Wake all who wait, for metadata or for a piece, to look again."""
+        self.news.set()
+        self.news = asyncio.Event()
+        self.pieces.wake_all()
+        self.on_change(self.source_id)
+
+    def on_pieces_finished(self, pieces: list[int]) -> None:
+        """Note pieces that have arrived."""
+        self.pieces.add(pieces)
+        if self.wishes.deadlines.keys() & set(pieces):
+            self.replan()  # somebody waited for it, and now waits for another
+        else:
+            self.moved()
+        self.on_change(self.source_id)
+
+    def on_pieces(self, bits: bytes) -> None:
+        """Take over the whole truth about what is on the disk."""
+        self.pieces.replace(bits)
+        first = not self.checked
+        self.checked = True
+        self.replan()
+        if first:
+            self.announce_news()
+
+    def reread(self) -> None:
+        """Ask the engine for the whole truth, in case a word of it was lost."""
+        self.send(Reread(torrent_id=self.source_id))
+
+    def close(self) -> None:
+        """Stop planning; the engine has let go of it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.removed.set()
+        self.announce_news()

@@ -1,0 +1,73 @@
+"""What a source does, as a person wants to read it. No I/O."""
+
+from dataclasses import dataclass
+
+from miauflixd.torrents.model import Activity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Circumstances:
+    """All that decides what a source is said to be doing."""
+
+    active: bool
+    """The engine has it."""
+    known: bool
+    """Its metadata is here."""
+    checked: bool
+    """What is on the disk is known."""
+    complete: bool
+    wanting: bool
+    """Somebody wants pieces that are not here."""
+    peers: int
+    no_room: bool
+    failure: str | None
+
+
+def activity_of(now: Circumstances) -> Activity:  # noqa: PLR0911 - a table, in order of weight
+    """Return what the source does."""
+    if now.failure is not None:
+        return Activity.FAILED
+    if now.no_room:
+        return Activity.DISK_FULL
+    if not now.active:
+        return Activity.DORMANT
+    if not now.known:
+        return Activity.METADATA
+    if not now.checked:
+        return Activity.CHECKING
+    if now.complete:
+        return Activity.COMPLETE
+    return Activity.DOWNLOADING if now.wanting else Activity.IDLE
+
+
+def explain(  # noqa: PLR0911 - a table
+    activity: Activity, now: Circumstances
+) -> tuple[str, str]:
+    """Return why that is, and what happens next; a sentence each."""
+    no_peers = "No peer has been found yet." if now.peers == 0 else None
+    match activity:
+        case Activity.FAILED:
+            return now.failure or "Something went wrong.", "Remove it, or add it again."
+        case Activity.DISK_FULL:
+            return (
+                "There is too little room on the disk.",
+                "It goes on by itself once there is more.",
+            )
+        case Activity.DORMANT:
+            return "Nobody has asked for it lately.", "It wakes when somebody presses play."
+        case Activity.METADATA:
+            return (
+                no_peers or "Asking peers what it holds.",
+                "Its files are listed as soon as one peer has answered.",
+            )
+        case Activity.CHECKING:
+            return "Reading what is on the disk already.", "It can be played right after."
+        case Activity.COMPLETE:
+            return "Everything is here.", "It plays without the swarm."
+        case Activity.DOWNLOADING:
+            return (
+                no_peers or "Somebody is watching, or was a moment ago.",
+                "What is watched comes first, then the rest of the file.",
+            )
+        case Activity.IDLE:
+            return "Nothing of it is wanted now.", "It goes on when somebody presses play."

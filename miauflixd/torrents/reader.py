@@ -1,0 +1,172 @@
+"""Reading a file while it arrives."""
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+from miauflixd.errors import StorageFullError, TimedOutError, UnavailableError
+from miauflixd.torrents.active import ActiveTorrent, Position
+from miauflixd.torrents.model import Layout, SourceFile
+
+_SPAN = 8 * 2**20
+"""Bytes of one span at most: a reader's position, and with it the window, moves at this grain."""
+
+_SUSPICIOUS_AFTER = 5.0
+"""Seconds of waiting for one piece after which the engine is asked for the whole truth.
+
+One of 17 starts in a test never reported a piece that was there.
+"""
+
+_RATE_WEIGHT = 0.2
+"""Of the latest span in the running mean of a reader's rate."""
+
+_CACHED_PROBE = 1
+"""Bytes to read when finding out whether a page is in memory."""
+
+
+class NoDataError(TimedOutError):
+    """The swarm gave nothing for too long."""
+
+    code = "no_data"
+
+
+class SourceFailedError(UnavailableError):
+    """The source cannot be played: its files are gone, or its torrent was refused."""
+
+    code = "source_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes of an open file that have passed their hash."""
+
+    file: io.FileIO
+    offset: int
+    length: int
+
+
+class Reader:
+    """One client's way through one file.
+
+    Invariant: a span covers only pieces that the engine has reported as on the disk and right.
+    """
+
+    def __init__(
+        self,
+        *,
+        torrent: ActiveTorrent,
+        layout: Layout,
+        file: SourceFile,
+        path: Path,
+        no_data_timeout: float,
+    ) -> None:
+        self._torrent = torrent
+        self._layout = layout
+        self._path = path
+        self._no_data_timeout = no_data_timeout
+        self.file = file
+
+    @property
+    def etag(self) -> str:
+        """A strong validator: what a source holds never changes."""
+        return f'"{self._torrent.source_id}-{self.file.index}-{self.file.size}"'
+
+    async def spans(self, start: int, stop: int) -> AsyncGenerator[Span, None]:
+        """Yield the bytes from `start` up to but not with `stop`, as they arrive.
+
+        The next span is asked for when the last has been sent: a slow client slows only itself.
+
+        Raises:
+            NoDataError: the swarm gave nothing for too long.
+            StorageFullError: there is no room for what was asked.
+            SourceFailedError: the file is gone, or the torrent was removed.
+        """
+        loop = asyncio.get_running_loop()
+        at = Position(file=self.file, start=start, position=start, stop=stop)
+        content: io.FileIO | None = None
+        self._torrent.enter(at)
+        try:
+            while at.position < stop:
+                await self._wait_for_data(at)
+                if content is None:
+                    content = self._open()
+                reach = self._torrent.pieces.reach(
+                    self._layout, self.file, at.position, min(stop, at.position + _SPAN)
+                )
+                span = Span(content, at.position, reach - at.position)
+                await _bring_into_memory(span)
+                began = loop.time()
+                yield span
+                _note_rate(at, span.length, loop.time() - began)
+                at.position = reach
+                self._torrent.moved()
+        finally:
+            # Before anything else: the window is freed at once when the client goes away.
+            self._torrent.leave(at)
+            if content is not None:
+                content.close()
+
+    async def _wait_for_data(self, at: Position) -> None:
+        """Wait for the piece at a reader's position as long as the swarm gives anything at all."""
+        torrent = self._torrent
+        piece = self._layout.piece_at(self.file, at.position)
+        if piece in torrent.pieces:
+            return
+        torrent.replan()
+        loop = asyncio.get_running_loop()
+        downloaded, deadline = torrent.downloaded, loop.time() + self._no_data_timeout
+        while piece not in torrent.pieces:
+            if torrent.removed.is_set():
+                raise SourceFailedError("This source was removed while it was being read")
+            if torrent.failure is not None:
+                raise SourceFailedError(torrent.failure)
+            if torrent.no_room:
+                raise StorageFullError("There is too little room on the disk to go on downloading")
+            if torrent.downloaded > downloaded:
+                downloaded, deadline = torrent.downloaded, loop.time() + self._no_data_timeout
+            if loop.time() >= deadline:
+                raise NoDataError(
+                    f"Nothing came from the swarm for {self._no_data_timeout:.0f} seconds"
+                )
+            try:
+                async with asyncio.timeout(min(_SUSPICIOUS_AFTER, deadline - loop.time())):
+                    await torrent.pieces.wait_for(piece)
+            except TimeoutError:
+                torrent.reread()
+
+    def _open(self) -> io.FileIO:
+        try:
+            # The name is ours, but what lies there may have been changed by others.
+            return io.FileIO(os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+        except OSError as error:
+            raise SourceFailedError("The file is not on the disk any more") from error
+
+
+def _note_rate(at: Position, length: int, seconds: float) -> None:
+    rate = length / max(seconds, 0.001)
+    at.rate = rate if at.rate == 0 else at.rate + _RATE_WEIGHT * (rate - at.rate)
+
+
+async def _bring_into_memory(span: Span) -> None:
+    """Read a span into the page cache unless it is there, so that sendfile does not stop the loop.
+
+    A page that was written a moment ago is there, so while downloading this is one system call.
+    """
+    for offset in (span.offset, span.offset + span.length - 1):
+        try:
+            os.preadv(span.file.fileno(), [bytearray(_CACHED_PROBE)], offset, os.RWF_NOWAIT)
+        except BlockingIOError:
+            await asyncio.to_thread(_read_through, span)
+            return
+        except OSError:
+            return  # a file system that cannot tell, such as FUSE or tmpfs: sendfile will find out
+
+
+def _read_through(span: Span) -> None:
+    os.posix_fadvise(span.file.fileno(), span.offset, span.length, os.POSIX_FADV_WILLNEED)
+    step = 2**20
+    for offset in range(span.offset, span.offset + span.length, step):
+        os.pread(span.file.fileno(), min(step, span.offset + span.length - offset), offset)

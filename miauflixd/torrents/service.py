@@ -1,0 +1,594 @@
+"""Sources: added, listed, woken, read and removed."""
+
+import asyncio
+import logging
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_never
+
+from miauflixd.engine.messages import (
+    AddMagnet,
+    AddMetainfo,
+    Configure,
+    Event,
+    HashFailed,
+    Inspect,
+    Metadata,
+    Pieces,
+    PiecesFinished,
+    ProgressReport,
+    Rejected,
+    Remove,
+    Removed,
+    ResumeData,
+    RetryStorage,
+    Saved,
+    SaveResumeData,
+    SetUrgency,
+    Started,
+    StorageFailed,
+)
+from miauflixd.torrents.active import ActiveTorrent
+from miauflixd.torrents.changes import Changes
+from miauflixd.torrents.condition import Circumstances, activity_of, explain
+from miauflixd.torrents.engine_process import EngineProcess
+from miauflixd.torrents.magnet import Magnet, from_info_hash, parse_magnet
+from miauflixd.torrents.model import (
+    Activity,
+    BadTorrentError,
+    Condition,
+    Layout,
+    NoSourceError,
+    Source,
+    SourceFile,
+    SourceId,
+)
+from miauflixd.torrents.reader import NoDataError, Reader, SourceFailedError
+from miauflixd.torrents.settings import TorrentsSettings
+from miauflixd.torrents.store import SourceStore, StoredContent, StoredSource
+
+logger = logging.getLogger(__name__)
+
+_LINGER = 600.0
+"""Seconds after the last reader for which a source stays in the swarm and its file is fetched on.
+
+A player that has buffered enough closes its connection for minutes, and comes back.
+"""
+
+_TIDY_EVERY = 2.0
+"""Seconds between looks at the disk's room and at sources that nobody uses any more."""
+
+_ROOM_AGAIN = 16 * 2**20
+"""Bytes above the minimum that must be free before downloads go on, lest they stop every second."""
+
+_INSPECT_WITHIN = 15.0
+"""Seconds in which the engine must have read a `.torrent` file; it takes milliseconds."""
+
+_SAVE_WITHIN = 5.0
+"""Seconds in which the engine must hand over what is to be saved when the daemon stops."""
+
+
+_SOURCE_FOLDER = re.compile(r"[0-9a-f]{16}")
+
+SourceEvent = (
+    Metadata
+    | Rejected
+    | Pieces
+    | PiecesFinished
+    | HashFailed
+    | StorageFailed
+    | ResumeData
+    | Removed
+)
+
+
+def engine_settings(settings: TorrentsSettings) -> Configure:
+    """Return what the engine is told of the settings."""
+    return Configure(
+        listen=settings.listen,
+        connections=settings.connections,
+        download_rate=settings.download_rate,
+        upload_rate=settings.upload_rate,
+        dht=settings.dht,
+    )
+
+
+_REMOVE_WITHIN = 15.0
+"""Seconds in which the engine must have let go of a source."""
+
+
+@dataclass(kw_only=True, eq=False)
+class _Known:
+    """A source, in the swarm or not."""
+
+    id: SourceId
+    name: str | None
+    added_at: datetime
+    layout: Layout | None
+    activity: Activity = Activity.DORMANT
+    since: datetime
+
+
+class Torrents:
+    """All sources of this machine."""
+
+    def __init__(
+        self,
+        *,
+        settings: TorrentsSettings,
+        engine: EngineProcess,
+        store: SourceStore,
+        folder: Path,
+        boot_id: str,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._store = store
+        self._folder = folder
+        self._boot_id = boot_id
+        self._known: dict[SourceId, _Known] = {}
+        self._active: dict[str, ActiveTorrent] = {}
+        self._membership = asyncio.Lock()
+        """Held while a source is added or removed, so that neither meets the other half done."""
+        self._inspections: dict[str, asyncio.Future[Metadata]] = {}
+        self._changes = Changes()
+        self._saved = asyncio.Event()
+        self._writes: asyncio.Queue[ResumeData] = asyncio.Queue()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        *,
+        settings: TorrentsSettings,
+        engine: EngineProcess,
+        store: SourceStore,
+        folder: Path,
+        boot_id: str,
+    ) -> AsyncIterator["Torrents"]:
+        """Know all stored sources, none of them in the swarm yet."""
+        torrents = cls(
+            settings=settings, engine=engine, store=store, folder=folder, boot_id=boot_id
+        )
+        for stored in await store.all():
+            torrents._note(stored)
+        await asyncio.to_thread(torrents._remove_orphans)
+        yield torrents
+
+    async def run(self) -> None:
+        """Follow the engine until cancelled, then save what it knows.
+
+        Raises:
+            ExceptionGroup: with `EngineDiedError` when the engine ends by itself.
+        """
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(self._follow_engine(), name="engine events")
+            writing = group.create_task(self._write_resume_data(), name="resume data")
+            try:
+                await self._tidy_regularly()
+            finally:
+                if not following.done():
+                    await self._save_everything()
+                following.cancel()
+                writing.cancel()
+
+    # --- verbs ------------------------------------------------------------------------------------
+
+    async def add_magnet(self, uri: str) -> SourceId:
+        """Add a source by its magnet link, or return the one that is known already.
+
+        Raises:
+            BadTorrentError: the link cannot be used.
+        """
+        return await self._add_magnet(parse_magnet(uri))
+
+    async def add_info_hash(self, text: str) -> SourceId:
+        """Add a source of which only the info-hash is known.
+
+        Raises:
+            BadTorrentError: that is no info-hash.
+        """
+        return await self._add_magnet(from_info_hash(text))
+
+    async def _add_magnet(self, magnet: Magnet) -> SourceId:
+        hashes = [value for value in (magnet.v1, magnet.v2) if value is not None]
+        async with self._membership:
+            stored = await self._store.add(hashes=hashes, name=magnet.name, magnet=magnet.uri)
+            known = self._note(stored)
+        await self._wake(known)
+        return stored.id
+
+    async def add_metainfo(self, metainfo: bytes) -> SourceId:
+        """Add a source by its `.torrent` file; its layout is known afterwards.
+
+        Raises:
+            BadTorrentError: the file cannot be used.
+        """
+        metadata = await self._inspect(metainfo)
+        async with self._membership:
+            stored = await self._store.add(
+                hashes=_hashes(metadata),
+                name=metadata.name,
+                metainfo=metadata.metainfo,
+                layout=_layout(metadata),
+            )
+            known = self._note(stored)
+            if known.layout is None:
+                # Known by its magnet link only, and here is what no peer has told yet.
+                await self._start_over(known, metadata)
+        active = await self._wake(known)
+        self._preload_main_file(known, active)
+        return stored.id
+
+    async def _inspect(self, metainfo: bytes) -> Metadata:
+        """Let the engine read it: it is the process that may face what strangers wrote."""
+        ticket = os.urandom(8).hex()
+        answer: asyncio.Future[Metadata] = asyncio.get_running_loop().create_future()
+        self._inspections[ticket] = answer
+        try:
+            self._engine.send(Inspect(torrent_id=ticket, metainfo=metainfo))
+            async with asyncio.timeout(_INSPECT_WITHIN):
+                return await answer
+        except TimeoutError:
+            raise BadTorrentError("Reading this .torrent file takes too long") from None
+        finally:
+            del self._inspections[ticket]
+
+    def sources(self) -> Sequence[Source]:
+        """Return all sources, in the order in which they were added."""
+        return [self._describe(known) for known in self._known.values()]
+
+    def source(self, source_id: SourceId) -> Source:
+        """Return a source as it is right now.
+
+        Raises:
+            NoSourceError: there is none of this id.
+        """
+        return self._describe(self._find(source_id))
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[SourceId]]:
+        """Yield the id of each source that changes, comes or goes, for the length of the block."""
+        return self._changes.listen()
+
+    @asynccontextmanager
+    async def reader(self, source_id: SourceId, file: int | None) -> AsyncIterator[Reader]:
+        """Read a file of a source, or its main file, for the length of the block; wakes the source.
+
+        Raises:
+            NoSourceError: no such source or file.
+            NoDataError: no peer told in time what the source holds.
+            SourceFailedError: the source cannot be played.
+        """
+        known = self._find(source_id)
+        active = await self._wake(known)
+        layout = await self._wait_for_layout(known, active)
+        chosen = layout.main_file() if file is None else layout.file(file)
+        yield Reader(
+            torrent=active,
+            layout=layout,
+            file=chosen,
+            path=self._path(source_id) / str(chosen.index),
+            no_data_timeout=self._settings.no_data_timeout,
+        )
+
+    async def remove(self, source_id: SourceId) -> None:
+        """Forget a source and delete its files.
+
+        Raises:
+            NoSourceError: there is none of this id.
+        """
+        async with self._membership:
+            self._find(source_id)
+            if (active := self._active.get(source_id)) is not None:
+                await self._let_go(active)
+            await self._store.remove(source_id)
+            del self._known[source_id]
+            # Only now that the engine has closed the files; a crash before leaves an orphan, which
+            # the next start removes.
+            await asyncio.to_thread(shutil.rmtree, self._path(source_id), ignore_errors=True)
+        self._changes.note(source_id)
+
+    # --- waking and letting go --------------------------------------------------------------------
+
+    def _find(self, source_id: SourceId) -> _Known:
+        if (known := self._known.get(source_id)) is None:
+            raise NoSourceError("There is no such source")
+        return known
+
+    def _note(self, stored: StoredSource) -> _Known:
+        if (known := self._known.get(stored.id)) is None:
+            known = _Known(
+                id=stored.id,
+                name=stored.name,
+                added_at=stored.added_at,
+                layout=stored.layout,
+                since=datetime.now(UTC),
+            )
+            self._known[stored.id] = known
+            self._changes.note(stored.id)
+        return known
+
+    def _path(self, source_id: SourceId) -> Path:
+        return self._folder / source_id
+
+    async def _wake(self, known: _Known) -> ActiveTorrent:
+        """Bring a source into the swarm unless it is there."""
+        while (active := self._active.get(known.id)) is not None and active.leaving:
+            await active.removed.wait()
+        if active is None:
+            active = ActiveTorrent(
+                source_id=known.id,
+                send=self._engine.send,
+                on_change=self._changes.note,
+                on_urgency=self._tell_urgency,
+                layout=known.layout,
+            )
+            # Nothing was awaited since the look, so nobody else has woken it.
+            self._active[known.id] = active
+            self._send_add(known.id, await self._store.content(known.id))
+        active.last_used = asyncio.get_running_loop().time()
+        return active
+
+    def _send_add(self, source_id: SourceId, content: StoredContent) -> None:
+        save_path = str(self._path(source_id))
+        if content.metainfo is not None:
+            self._engine.send(
+                AddMetainfo(
+                    torrent_id=source_id,
+                    save_path=save_path,
+                    metainfo=content.metainfo,
+                    resume_data=content.resume_data,
+                    recheck=not content.resume_settled and content.resume_boot_id != self._boot_id,
+                )
+            )
+        elif content.magnet is not None:
+            self._engine.send(
+                AddMagnet(torrent_id=source_id, save_path=save_path, uri=content.magnet)
+            )
+
+    async def _let_go(self, active: ActiveTorrent) -> None:
+        active.leaving = True
+        self._engine.send(Remove(torrent_id=active.source_id))
+        async with asyncio.timeout(_REMOVE_WITHIN):
+            await active.removed.wait()
+
+    async def _start_over(self, known: _Known, metadata: Metadata) -> None:
+        """Replace a torrent that waits for its metadata by one that has it."""
+        if (active := self._active.get(known.id)) is not None:
+            await self._let_go(active)
+        await self._learn(known, metadata)
+
+    async def _wait_for_layout(self, known: _Known, active: ActiveTorrent) -> Layout:
+        deadline = asyncio.get_running_loop().time() + self._settings.no_data_timeout
+        while known.layout is None:
+            if active.failure is not None:
+                raise SourceFailedError(active.failure)
+            if known.id not in self._known:
+                raise NoSourceError("This source was removed")
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await active.news.wait()
+            except TimeoutError:
+                raise NoDataError("No peer has told what this source holds") from None
+        return known.layout
+
+    def _preload_main_file(self, known: _Known, active: ActiveTorrent) -> None:
+        if known.layout is not None and known.layout.total_size > 0:
+            active.preload(known.layout.main_file())
+
+    # --- what the engine tells --------------------------------------------------------------------
+
+    async def _follow_engine(self) -> None:
+        async for event in self._engine.events():
+            await self._on_event(event)
+
+    async def _on_event(self, event: Event) -> None:  # noqa: C901 - a table of events
+        match event:
+            case Started():
+                pass
+            case Saved():
+                self._saved.set()
+            case ProgressReport():
+                for progress in event.torrents:
+                    if (active := self._active.get(progress.torrent_id)) is not None:
+                        active.progress = progress
+                        self._changes.note(active.source_id)
+            case Metadata() if (answer := self._inspections.get(event.torrent_id)) is not None:
+                if not answer.done():
+                    answer.set_result(event)
+            case Rejected() if (answer := self._inspections.get(event.torrent_id)) is not None:
+                if not answer.done():
+                    answer.set_exception(BadTorrentError(event.detail))
+            case _:
+                if (active := self._active.get(event.torrent_id)) is not None:
+                    await self._on_event_of(active, event)
+
+    async def _on_event_of(self, active: ActiveTorrent, event: SourceEvent) -> None:
+        match event:
+            case PiecesFinished():
+                active.on_pieces_finished(event.pieces)
+            case Pieces():
+                active.on_pieces(event.have)
+            case Metadata():
+                await self._learn(self._known[active.source_id], event)
+                self._preload_main_file(self._known[active.source_id], active)
+            case ResumeData():
+                self._writes.put_nowait(event)
+            case HashFailed():
+                logger.info("A peer sent a wrong piece; it is fetched again")
+            case Rejected():
+                active.failure = event.detail
+                active.announce_news()
+            case StorageFailed():
+                self._on_storage_failed(active, event)
+            case Removed():
+                del self._active[event.torrent_id]
+                active.close()
+            case _:
+                assert_never(event)
+
+    async def _learn(self, known: _Known, metadata: Metadata) -> None:
+        """Take over what a source holds, told by its peers or by a `.torrent` file."""
+        known.layout = _layout(metadata)
+        known.name = metadata.name
+        if (active := self._active.get(known.id)) is not None:
+            active.layout = known.layout
+            active.announce_news()
+        await self._store.save_metainfo(
+            known.id,
+            hashes=_hashes(metadata),
+            name=metadata.name,
+            metainfo=metadata.metainfo,
+            layout=known.layout,
+        )
+
+    def _on_storage_failed(self, active: ActiveTorrent, event: StorageFailed) -> None:
+        if event.full:
+            logger.warning("The disk is full; downloads wait until there is room")
+            active.no_room = True
+        else:
+            logger.error("The disk cannot be used: %s", event.detail)
+            active.failure = f"The disk cannot be used: {event.detail}"
+        active.replan()
+        active.announce_news()
+
+    def _tell_urgency(self) -> None:
+        urgent = any(active.wishes.urgent for active in self._active.values())
+        self._engine.send(SetUrgency(urgent=urgent))
+
+    # --- what time brings -------------------------------------------------------------------------
+
+    async def _tidy_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_EVERY)
+            self._watch_room()
+            now = asyncio.get_running_loop().time()
+            for active in list(self._active.values()):
+                if not active.readers and not active.leaving and now - active.last_used > _LINGER:
+                    # It is answered by `Removed`; until then a wake waits.
+                    active.leaving = True
+                    self._engine.send(Remove(torrent_id=active.source_id))
+
+    def _watch_room(self) -> None:
+        """Stop downloads before the disk is full, and let them go on when it is not."""
+        if not self._active:
+            return
+        free = shutil.disk_usage(self._folder).free
+        minimum = self._settings.minimum_free
+        for active in self._active.values():
+            if active.no_room and free >= minimum + _ROOM_AGAIN:
+                logger.info("There is room on the disk again; downloads go on")
+                active.no_room = False
+                self._engine.send(RetryStorage(torrent_id=active.source_id))
+            elif not active.no_room and free < minimum and active.wanting:
+                logger.warning("The disk is almost full; downloads wait until there is room")
+                active.no_room = True
+            else:
+                continue
+            active.replan()
+            active.announce_news()
+
+    async def _write_resume_data(self) -> None:
+        while True:
+            event = await self._writes.get()
+            await self._store.save_resume(
+                SourceId(event.torrent_id), data=event.data, boot_id=self._boot_id
+            )
+            self._writes.task_done()
+
+    async def _save_everything(self) -> None:
+        """Have all that the engine knows in the database, and all bytes on the disk."""
+        self._engine.send(SaveResumeData())
+        try:
+            async with asyncio.timeout(_SAVE_WITHIN):
+                await self._saved.wait()
+                await self._writes.join()
+        except TimeoutError:
+            logger.warning("The engine does not hand over what is to be saved")
+            return
+        await asyncio.to_thread(self._flush_to_disk, list(self._active))
+        await self._store.settle_all(self._boot_id)
+
+    def _flush_to_disk(self, source_ids: list[str]) -> None:
+        for source_id in source_ids:
+            for path in (self._folder / source_id).glob("*"):
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+    def _remove_orphans(self) -> None:
+        """Make sure of the folder, and delete what a crash left of sources half removed."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self._folder.iterdir():
+            if _SOURCE_FOLDER.fullmatch(path.name) and SourceId(path.name) not in self._known:
+                logger.info("Removing the files of a source that is not known any more")
+                shutil.rmtree(path, ignore_errors=True)
+
+    # --- descriptions -----------------------------------------------------------------------------
+
+    def _describe(self, known: _Known) -> Source:
+        active = self._active.get(known.id)
+        progress = active.progress if active is not None else None
+        now = Circumstances(
+            active=active is not None,
+            known=known.layout is not None,
+            checked=active is not None and active.checked,
+            complete=active is not None and active.complete,
+            wanting=active is not None and active.wanting,
+            peers=progress.peers if progress is not None else 0,
+            no_room=active is not None and active.no_room,
+            failure=active.failure if active is not None else None,
+        )
+        activity = activity_of(now)
+        if activity is not known.activity:
+            known.activity, known.since = activity, datetime.now(UTC)
+        reason, next_step = explain(activity, now)
+        return Source(
+            id=known.id,
+            name=known.name,
+            added_at=known.added_at,
+            condition=Condition(
+                activity=activity, since=known.since, reason=reason, next=next_step
+            ),
+            layout=known.layout,
+            have=active.pieces.total(known.layout) if active and known.layout else 0,
+            download_rate=progress.download_rate if progress is not None else 0,
+            upload_rate=progress.upload_rate if progress is not None else 0,
+            peers=progress.peers if progress is not None else 0,
+            seeds=progress.seeds if progress is not None else 0,
+            known_peers=progress.known_peers if progress is not None else 0,
+            readers=active.readers if active is not None else 0,
+            available=(
+                {
+                    file.index: active.pieces.spans(known.layout, file)
+                    for file in active.files_in_use
+                }
+                if active is not None and known.layout is not None
+                else {}
+            ),
+        )
+
+
+def _hashes(metadata: Metadata) -> list[bytes]:
+    hashes = (metadata.info_hash_v1, metadata.info_hash_v2)
+    return [value for value in hashes if value is not None]
+
+
+def _layout(metadata: Metadata) -> Layout:
+    return Layout(
+        name=metadata.name,
+        piece_length=metadata.piece_length,
+        total_size=metadata.total_size,
+        files=tuple(
+            SourceFile(index=file.index, name=file.path, size=file.size, offset=file.offset)
+            for file in metadata.files
+        ),
+    )
