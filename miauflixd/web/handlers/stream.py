@@ -1,0 +1,124 @@
+"""The file itself, by range, while it arrives."""
+
+import asyncio
+import mimetypes
+from contextlib import aclosing
+from http import HTTPStatus
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from miauflixd.errors import InvalidInputError
+from miauflixd.torrents.model import SourceFile, SourceId
+from miauflixd.torrents.reader import Span
+from miauflixd.web.byte_ranges import (
+    ByteRange,
+    if_none_match_matches,
+    if_range_holds,
+    requested_range,
+)
+from miauflixd.web.keys import TORRENTS
+
+_TYPES = {
+    ".mkv": "video/x-matroska",
+    ".mk3d": "video/x-matroska",
+    ".mka": "audio/x-matroska",
+    ".webm": "video/webm",
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".avi": "video/x-msvideo",
+    ".ts": "video/mp2t",
+    ".m2ts": "video/mp2t",
+    ".ogv": "video/ogg",
+    ".mpg": "video/mpeg",
+    ".mpeg": "video/mpeg",
+    ".wmv": "video/x-ms-wmv",
+    ".flv": "video/x-flv",
+    ".flac": "audio/flac",
+    ".srt": "application/x-subrip",
+    ".vtt": "text/vtt",
+}
+"""What the system's own table lacks or, depending on the machine, has wrong."""
+
+_DLNA = {
+    "transferMode.dlna.org": "Streaming",
+    # Seek by byte; streaming, background and interactive transfer; DLNA 1.5 (part 1, 7.3).
+    "contentFeatures.dlna.org": "DLNA.ORG_OP=01;DLNA.ORG_CI=0;"
+    "DLNA.ORG_FLAGS=01700000000000000000000000000000",
+}
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Answer GET and HEAD for one file of a source."""
+    source_id = SourceId(request.match_info["source_id"])
+    async with request.app[TORRENTS].reader(source_id, _wanted_file(request)) as reader:
+        file = reader.file
+        headers = {
+            hdrs.ACCEPT_RANGES: "bytes",
+            hdrs.ETAG: reader.etag,
+            hdrs.CONTENT_TYPE: content_type(file),
+            hdrs.CONTENT_DISPOSITION: _disposition(file),
+            # A proxy that recompresses or keeps a film helps nobody.
+            hdrs.CACHE_CONTROL: "private, no-transform",
+            **_DLNA,
+        }
+        if if_none_match_matches(request.headers.get(hdrs.IF_NONE_MATCH), reader.etag):
+            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        wanted = None
+        if if_range_holds(request.headers.get(hdrs.IF_RANGE), reader.etag):
+            wanted = requested_range(request.headers.get(hdrs.RANGE), file.size)
+        status = HTTPStatus.OK
+        if wanted is not None:
+            status = HTTPStatus.PARTIAL_CONTENT
+            headers[hdrs.CONTENT_RANGE] = wanted.content_range(file.size)
+        sent = wanted or ByteRange(start=0, stop=file.size)
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = sent.length
+        if request.method == hdrs.METH_HEAD or sent.length == 0:
+            await response.prepare(request)
+            return response
+        async with aclosing(reader.spans(sent.start, sent.stop)) as spans:
+            # First bytes, then the status: what goes wrong until then has a proper answer.
+            first = await anext(spans)
+            await response.prepare(request)
+            await _send(request, first)
+            async for span in spans:
+                await _send(request, span)
+        await response.write_eof()
+        return response
+
+
+def content_type(file: SourceFile) -> str:
+    """Return the media type of a file by its name."""
+    suffix = PurePosixPath(file.name).suffix.lower()
+    return _TYPES.get(suffix) or mimetypes.types_map.get(suffix) or "application/octet-stream"
+
+
+def _disposition(file: SourceFile) -> str:
+    """Return the header that names the file for those who save it (RFC 6266)."""
+    return f"inline; filename*=UTF-8''{quote(PurePosixPath(file.name).name, safe='')}"
+
+
+def _wanted_file(request: web.Request) -> int | None:
+    if (text := request.query.get("file")) is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 - nine digits
+        raise InvalidInputError("The parameter `file` is the index of a file of this source")
+    return int(text)
+
+
+async def _send(request: web.Request, span: Span) -> None:
+    """Send bytes from the file to the client without passing them through this process.
+
+    Raises:
+        ConnectionError: the client is gone, or the file is shorter than it should be: then the
+            connection is closed, for what is missing cannot be made up.
+    """
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("the client is gone")
+    sent = await asyncio.get_running_loop().sendfile(transport, span.file, span.offset, span.length)
+    if sent != span.length:
+        raise ConnectionAbortedError("the file is shorter than it was")

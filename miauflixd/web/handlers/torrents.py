@@ -1,0 +1,100 @@
+"""Adding, listing and removing sources."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from msgspec import UNSET
+
+from miauflixd.torrents.model import Source, SourceId
+from miauflixd.web.bodies import (
+    FieldProblem,
+    InvalidFieldsError,
+    answer,
+    arriving,
+    json_body,
+    limited,
+    query,
+    read_body,
+    refuse_announced_excess,
+)
+from miauflixd.web.keys import LIMITS, TORRENTS
+from miauflixd.web.paging import PageQuery, page_of
+from miauflixd.web.ports import Torrents
+from miauflixd.web.shapes import NewTorrent, added, shape
+
+_FORM_OVERHEAD = 2**16
+"""Bytes that a form may need around its file."""
+
+
+async def add(request: web.Request) -> web.Response:
+    torrents = request.app[TORRENTS]
+    match request.content_type:
+        case "application/x-bittorrent":
+            metainfo = await read_body(request, limit=request.app[LIMITS].torrent)
+            source_id = await torrents.add_metainfo(metainfo)
+        case "multipart/form-data":
+            source_id = await torrents.add_metainfo(await _file_of_form(request))
+        case _:
+            source_id = await _add_named(torrents, await json_body(request, NewTorrent))
+    response = answer(added(torrents.source(source_id)), status=HTTPStatus.CREATED)
+    response.headers["Location"] = f"/api/torrents/{source_id}"
+    return response
+
+
+async def listing(request: web.Request) -> web.Response:
+    wanted = query(request.query, PageQuery)
+    sources = request.app[TORRENTS].sources()
+    return answer(page_of(sources, wanted, key=_newest_first, show=shape))
+
+
+async def one(request: web.Request) -> web.Response:
+    return answer(shape(request.app[TORRENTS].source(_source_id(request))))
+
+
+async def remove(request: web.Request) -> web.Response:
+    await request.app[TORRENTS].remove(_source_id(request))
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _source_id(request: web.Request) -> SourceId:
+    return SourceId(request.match_info["source_id"])
+
+
+def _newest_first(source: Source) -> tuple[float, str]:
+    return -source.added_at.timestamp(), source.id
+
+
+async def _add_named(torrents: Torrents, wanted: NewTorrent) -> SourceId:
+    if wanted.magnet is not UNSET and wanted.info_hash is UNSET:
+        return await torrents.add_magnet(wanted.magnet)
+    if wanted.info_hash is not UNSET and wanted.magnet is UNSET:
+        return await torrents.add_info_hash(wanted.info_hash)
+    raise InvalidFieldsError(FieldProblem("", "Exactly one of magnet and info_hash is needed"))
+
+
+async def _file_of_form(request: web.Request) -> bytes:
+    """Return the one file of a form, which is all that it may have.
+
+    Read by hand, since aiohttp's `post()` puts files on the disk, in the clear.
+    """
+    limit = request.app[LIMITS].torrent
+    refuse_announced_excess(request, limit=limit + _FORM_OVERHEAD)
+    async with arriving(request):
+        try:
+            form = await request.multipart()
+            part = await form.next()
+            if isinstance(part, BodyPartReader) and part.filename is not None:
+                content = await limited(_chunks(part), limit=limit)
+                if await form.next() is None:
+                    return content
+        except (ValueError, RuntimeError, AssertionError, HttpProcessingError) as error:
+            # What aiohttp raises for the many ways in which a form can be broken.
+            raise InvalidFieldsError(FieldProblem("", "This is not a readable form")) from error
+    raise InvalidFieldsError(FieldProblem("", "The form must hold one .torrent file, nothing else"))
+
+
+async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk():
+        yield chunk

@@ -1,0 +1,24 @@
+"""Under which keys handlers find their collaborators in the application."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from miauflixd.web.limits import Limits
+from miauflixd.web.ports import Torrents
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asset:
+    """One file of the web client."""
+
+    content_type: str
+    etag: str
+    content: bytes
+
+
+TORRENTS: web.AppKey[Torrents] = web.AppKey("torrents")
+VERSION: web.AppKey[str] = web.AppKey("version")
+LIMITS: web.AppKey[Limits] = web.AppKey("limits")
+ASSETS: web.AppKey[Mapping[str, Asset]] = web.AppKey("assets")

@@ -1,0 +1,21 @@
+"""How much of a client's patience and bytes the web layer bears with."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Bounds on requests; tests make them small."""
+
+    json: int = 2**16
+    """Bytes of a JSON body at most: a magnet link with a hundred trackers has 10,000."""
+
+    torrent: int = 10 * 2**20
+    """Bytes of a `.torrent` file at most: one of a terabyte in small pieces has 5 MiB."""
+
+    body: timedelta = timedelta(seconds=60)
+    """How long a body may take to arrive: 10 MiB at 1.5 Mbit/s."""
+
+    heartbeat: timedelta = timedelta(seconds=15)
+    """How long a stream of events may be silent; proxies commonly hang up after 30 or 60 s."""

@@ -1,0 +1,66 @@
+"""Lists, a page at a time."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+
+from miauflixd.web.bodies import FieldProblem, InvalidFieldsError
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which page somebody wants."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, msgspec.Meta(max_length=512)] | None = None
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One page of a list."""
+
+    items: list[T]
+    next_cursor: str | None
+    total: int
+
+
+def page_of(
+    everything: Sequence[Item],
+    wanted: PageQuery,
+    *,
+    key: Callable[[Item], tuple[float, str]],
+    show: Callable[[Item], T],
+) -> Page[T]:
+    """Return a page of a list sorted by `key`, which must be unique.
+
+    A cursor says behind which key its page starts, so it survives additions and removals.
+
+    Raises:
+        InvalidFieldsError: the cursor is none of ours.
+    """
+    behind = _decode(wanted.cursor) if wanted.cursor is not None else None
+    rest = sorted((one for one in everything if behind is None or key(one) > behind), key=key)
+    items = rest[: wanted.limit]
+    return Page(
+        items=[show(item) for item in items],
+        next_cursor=_encode(key(items[-1])) if len(rest) > len(items) else None,
+        total=len(everything),
+    )
+
+
+def _encode(key: tuple[float, str]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[float, str]:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[float, str])
+    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
+        raise InvalidFieldsError(
+            FieldProblem("cursor", "This is no cursor of this list")
+        ) from error

@@ -1,0 +1,111 @@
+"""What a source looks like in JSON; nothing in it tells which torrent it is."""
+
+from datetime import UTC, datetime
+
+from msgspec import UNSET, Struct, UnsetType
+
+from miauflixd.torrents.model import Source, SourceFile
+
+
+class FileShape(Struct, frozen=True, kw_only=True):
+    """One file of a source."""
+
+    index: int
+    name: str
+    size: int
+    available: tuple[tuple[int, int], ...] | UnsetType = UNSET
+    """Spans of bytes that can be read at once, for files that were read lately."""
+
+
+class AddedShape(Struct, frozen=True, kw_only=True):
+    """The answer to adding a source."""
+
+    source_id: str
+    name: str | UnsetType = UNSET
+    files: list[FileShape]
+
+
+class SourceShape(Struct, frozen=True, kw_only=True):
+    """A source as it is now."""
+
+    id: str
+    name: str | None
+    added_at: datetime
+    state: str
+    since: datetime
+    reason: str
+    next: str
+    size: int | None
+    have: int
+    progress: float
+    """From 0 to 1."""
+    download_rate: int
+    upload_rate: int
+    peers: int
+    seeds: int
+    known_peers: int
+    readers: int
+    main_file: int | None
+    """Index of the file that is played when none is named."""
+    files: list[FileShape]
+
+
+class RemovedShape(Struct, frozen=True, kw_only=True):
+    """A source that is gone."""
+
+    id: str
+    removed: bool = True
+
+
+class NewTorrent(Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody wants to add; exactly one of them."""
+
+    magnet: str | UnsetType = UNSET
+    info_hash: str | UnsetType = UNSET
+
+
+def added(source: Source) -> AddedShape:
+    """Return the answer to adding a source."""
+    return AddedShape(
+        source_id=source.id, name=source.name or UNSET, files=[_file(one) for one in _files(source)]
+    )
+
+
+def shape(source: Source) -> SourceShape:
+    """Return a source as clients see it."""
+    size = source.layout.total_size if source.layout else None
+    return SourceShape(
+        id=source.id,
+        name=source.name,
+        added_at=source.added_at.astimezone(UTC),
+        state=source.condition.activity.value,
+        since=source.condition.since.astimezone(UTC),
+        reason=source.condition.reason,
+        next=source.condition.next,
+        size=size,
+        have=source.have,
+        progress=source.have / size if size else 0.0,
+        download_rate=source.download_rate,
+        upload_rate=source.upload_rate,
+        peers=source.peers,
+        seeds=source.seeds,
+        known_peers=source.known_peers,
+        readers=source.readers,
+        main_file=_main_file(source),
+        files=[_file(one, source.available.get(one.index, UNSET)) for one in _files(source)],
+    )
+
+
+def _files(source: Source) -> tuple[SourceFile, ...]:
+    return source.layout.files if source.layout else ()
+
+
+def _main_file(source: Source) -> int | None:
+    largest = max(_files(source), key=lambda file: file.size, default=None)
+    return largest.index if largest and largest.size else None
+
+
+def _file(
+    file: SourceFile, available: tuple[tuple[int, int], ...] | UnsetType = UNSET
+) -> FileShape:
+    return FileShape(index=file.index, name=file.name, size=file.size, available=available)
