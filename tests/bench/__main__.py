@@ -1,0 +1,12 @@
+"""`python -m tests.bench NAME ...`, which `scripts/bench` calls."""
+
+import sys
+
+from tests.bench import stream
+
+_BENCHES = {"stream": stream.main}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in _BENCHES:
+        sys.exit(f"usage: scripts/bench {{{','.join(_BENCHES)}}} [options]")
+    _BENCHES[sys.argv[1]](sys.argv[2:])
