@@ -17,7 +17,7 @@ by its index, and no name out of a torrent is ever part of a path.
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -149,9 +149,8 @@ def refuse_hostile(raw: dict[bytes, Any]) -> None:
         RefusedError: there is something.
     """
     info = _dictionary(raw.get(b"info"), "info dictionary")
-    for key in (b"name", b"name.utf-8"):
-        if key in info:
-            _refuse_name(info[key])
+    for name in _names(info):
+        _refuse_name(name)
     _refuse_ties(raw, info)
     piece_length = _integer(info.get(b"piece length"), "piece length")
     if not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH:
@@ -210,7 +209,7 @@ def describe(torrent: lt.torrent_info) -> Contents:
         if not layout.file_flags(index) & lt.file_storage.flag_pad_file
     ]
     return Contents(
-        name=_shown((info.get(b"name.utf-8", info[b"name"]),)),
+        name=_shown((_own_name(info),)),
         piece_length=torrent.piece_length(),
         total_size=layout.total_size(),
         files=[
@@ -243,6 +242,16 @@ def opaque_names(torrent: lt.torrent_info) -> dict[int, str]:
     return {index: str(index) for index in range(torrent.num_files())}
 
 
+def opaque_names_ahead() -> dict[int, str]:
+    """Return the same for a magnet link, whose files are not known yet.
+
+    Renaming when the metadata is here is too late: libtorrent makes empty files and symbolic links
+    the moment it comes. A torrent with more files than these is refused, and has left at most
+    empty files in its own folder.
+    """
+    return {index: str(index) for index in range(2 * MAX_FILES)}
+
+
 def _known_layers(params: lt.add_torrent_params) -> Any:
     try:
         # Not `write_torrent_file_buf`: the binding takes its bytes for UTF-8 and fails on most.
@@ -256,10 +265,9 @@ def _tiers(params: lt.add_torrent_params) -> list[list[bytes]]:
     """Return the trackers, which here come from our own magnet link, as the file has them."""
     tiers: dict[int, list[bytes]] = {}
     try:
-        for url, tier in zip_longest(params.trackers, params.tracker_tiers, fillvalue=0):
-            if isinstance(url, str) and isinstance(tier, int):
-                tiers.setdefault(tier, []).append(url.encode())
-    except UnicodeDecodeError:  # a binding that hands out text only
+        for url, tier in zip(params.trackers, chain(params.tracker_tiers, repeat(0)), strict=False):
+            tiers.setdefault(tier, []).append(url.encode())
+    except UnicodeDecodeError:  # the binding hands out nothing else than UTF-8
         return []
     return [tiers[tier] for tier in sorted(tiers)]
 
@@ -355,7 +363,7 @@ def _flat(info: dict[bytes, Any]) -> Iterator[_Entry]:
     if (b"length" in info) == (b"files" in info):
         raise RefusedError("It has to be either one file or a list of files.")
     if b"length" in info:
-        yield _entry(info, (info.get(b"name.utf-8", info[b"name"]),))
+        yield _entry(info, (_own_name(info),))
         return
     files = info[b"files"]
     if not isinstance(files, list):
@@ -393,6 +401,19 @@ def _entry(entry: dict[bytes, Any], path: tuple[bytes, ...]) -> _Entry:
     if size < 0:
         raise RefusedError("The size of its files makes no sense.")
     return _Entry(path, size, is_padding=b"p" in attributes)
+
+
+def _names(info: dict[bytes, Any]) -> list[Any]:
+    """Return the spellings of a torrent's name; libtorrent prefers the last."""
+    names = [info[key] for key in (b"name", b"name.utf-8") if key in info]
+    if not names:
+        raise RefusedError("It has a file without a usable name.")
+    return names
+
+
+def _own_name(info: dict[bytes, Any]) -> bytes:
+    name: bytes = _names(info)[-1]  # checked by `refuse_hostile`
+    return name
 
 
 def _path(elements: Any) -> tuple[bytes, ...]:

@@ -225,6 +225,7 @@ class Session:
                 Rejected(torrent_id=command.torrent_id, detail="This magnet link cannot be read")
             )
             return
+        parameters.renamed_files = metainfo.opaque_names_ahead()
         parameters.piece_priorities = [0] * _METADATA_PRIORITIES
         self._add(_Torrent(torrent_id=command.torrent_id), parameters, command.save_path)
 

@@ -89,7 +89,7 @@ def session_settings(configure: Configure) -> "lt.settings_pack":
         "max_peer_recv_buffer_size": 2 * 2**20,
         "connections_slack": 10,
         # Milliseconds between ticks (default 500): limits are handed out and connections tried at
-        # this pace, and each is a tail of that length. Costs 0.1 % of a core when idle.
+        # this pace, and each is a tail of that length.
         "tick_interval": 100,
         "max_metadata_size": 10 * 2**20,  # as much as a .torrent file may have
         "max_piece_count": 2**18,

@@ -59,6 +59,9 @@ class EngineProcess:
                 pass_fds=[theirs.fileno()],
                 env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
+                # Ctrl-C reaches the terminal's whole process group, and Python until it is told not
+                # to mind; this way an engine that is just starting leaves no trace on the screen.
+                process_group=0,
             )
         channel: Channel[Event, Command] = await Channel.open(ours, decoder=EVENTS)
         engine = cls(process, channel)
