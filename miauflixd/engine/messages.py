@@ -74,10 +74,10 @@ class Prioritize(Message, frozen=True):
     """Piece and milliseconds from now; these replace all earlier deadlines of the torrent."""
 
 
-class SetUrgency(Message, frozen=True):
-    """Say whether somebody waits for bytes right now, or everybody has some in hand."""
+class SetHunger(Message, frozen=True):
+    """Say whether somebody has gaps close before them, or everybody has enough in hand."""
 
-    urgent: bool
+    hungry: bool
 
 
 class ConnectPeer(Message, frozen=True):
@@ -111,7 +111,7 @@ Command = (
     | AddMetainfo
     | Remove
     | Prioritize
-    | SetUrgency
+    | SetHunger
     | ConnectPeer
     | Reread
     | RetryStorage

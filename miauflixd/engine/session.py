@@ -40,7 +40,7 @@ from miauflixd.engine.messages import (
     RetryStorage,
     Saved,
     SaveResumeData,
-    SetUrgency,
+    SetHunger,
     Started,
     StorageFailed,
 )
@@ -132,7 +132,6 @@ class Session:
         parameters.disk_io_constructor = tuning.DISK_IO
         self._session = lt.session(parameters)
         self._session.set_peer_class_filter(tuning.everybody_is_limited())
-        self._urgent: bool | None = None
         emit(Started(libtorrent_version=lt.__version__))
 
     async def run(self) -> None:
@@ -159,10 +158,8 @@ class Session:
         match command:
             case Configure():
                 self._session.apply_settings(tuning.limits(command))
-            case SetUrgency(urgent=urgent):
-                if urgent is not self._urgent:
-                    self._urgent = urgent
-                    self._session.apply_settings(tuning.urgency(urgent=urgent))
+            case SetHunger(hungry=hungry):
+                self._session.apply_settings(tuning.request_queue(hungry=hungry))
             case SaveResumeData():
                 self._save_requested = True
                 self._save_changed()

@@ -70,7 +70,7 @@ def session_settings(configure: Configure) -> "lt.settings_pack":
         "whole_pieces_threshold": 0,
         "piece_extent_affinity": False,  # neighbours of what others fetch are not what we want next
         "prioritize_partial_pieces": False,  # or a half-done piece of the rest beats the window
-        "request_queue_time": 1,  # seconds of requests in flight; see `urgency`
+        "request_queue_time": 1,  # seconds of requests in flight; see `request_queue`
         "max_out_request_queue": 500,  # at 200 MB/s over three peers, 64 would leave them idle
         "request_timeout": 10,  # seconds (default 60): a silent peer gives its blocks back
         "piece_timeout": 5,  # seconds (default 20) until a block is asked of a second peer
@@ -124,10 +124,11 @@ def everybody_is_limited() -> lt.ip_filter:
     return rule
 
 
-def urgency(*, urgent: bool) -> "lt.settings_pack":
-    """Return the settings while somebody waits for bytes, or while nobody does.
+def request_queue(*, hungry: bool) -> "lt.settings_pack":
+    """Return the settings while some reader has gaps close before it, or while none has.
 
-    What was already asked of a peer stands in front of what is wanted now. So few requests are in
-    flight while a reader has little in hand, and enough for the full rate when its buffer is deep.
+    While one has, read-ahead bounds what is under way by wanting only a few pieces, and the queues
+    may be as long as these allow. While none has, nobody needs the full rate, and the shortest
+    queues (two blocks a peer) leave the way free for a seek.
     """
-    return {"request_queue_time": 0 if urgent else 2}
+    return {"request_queue_time": 1 if hungry else 0}

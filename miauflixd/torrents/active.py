@@ -21,7 +21,6 @@ class Position:
     file: SourceFile
     position: int
     stop: int
-    start: int = 0
     rate: float = 0.0
 
 
@@ -35,7 +34,7 @@ class ActiveTorrent:
     source_id: SourceId
     send: Callable[[Command], None]
     on_change: Callable[[SourceId], None]
-    on_urgency: Callable[[], None]
+    on_hunger: Callable[[], None]
     pieces: Pieces = field(default_factory=Pieces)
     layout: Layout | None = None
     progress: Progress | None = None
@@ -114,10 +113,10 @@ class ActiveTorrent:
                     deadlines=list(wishes.deadlines.items()),
                 )
             )
-        urgency_changed = wishes.urgent is not self.wishes.urgent
+        hunger_changed = wishes.hungry is not self.wishes.hungry
         self.wishes = wishes
-        if urgency_changed:
-            self.on_urgency()
+        if hunger_changed:
+            self.on_hunger()
 
     def _wishes(self, layout: Layout) -> Wishes:
         if self.no_room:
@@ -127,12 +126,18 @@ class ActiveTorrent:
                 file=at.file,
                 position=at.position,
                 stop=at.stop,
-                served=at.position - at.start,
                 rate=at.rate,
             )
             for at in self._positions
         ]
-        return read_ahead.wishes(layout, self.pieces, readings, heads=self._heads, rest=self._rest)
+        return read_ahead.wishes(
+            layout,
+            self.pieces,
+            readings,
+            swarm_rate=self.progress.download_rate if self.progress else 0.0,
+            heads=self._heads,
+            rest=self._rest,
+        )
 
     # --- what is so -------------------------------------------------------------------------------
 

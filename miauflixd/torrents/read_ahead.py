@@ -1,16 +1,20 @@
 """Which pieces are wanted, and how much: decided from where readers are. No I/O.
 
-Three rules, learnt from what others get wrong (docs/decisions/0006-read-ahead.md):
+What was already asked of a peer stands in front of what is wanted now, and much of it cannot be
+called back: it lies in the peer's buffers. So what decides how soon a seek shows a picture is how
+little is under way at that moment. The rules (docs/decisions/0006-read-ahead.md):
 
+- As long as the near half of a reader's window has gaps, only its first few missing pieces are
+  wanted: a fraction of a second of what the swarm gives, whatever a piece's size.
 - Only the piece that somebody waits for has a deadline. Many deadlines give good medians and
   tails of seconds.
-- Behind it stands a window that grows with the reader's rate, in falling priority.
-- The rest of a file that is being read is wanted too, but last: with nothing else to do a swarm
-  stalls at the window's edge, and with the rest on a par the window starves.
+- Once every near half is there, the whole windows are wanted, and last of all the rest of the files
+  that are read: a swarm of which nothing else is wanted stalls at the window's edge.
 """
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 from miauflixd.torrents.model import Layout, SourceFile
 
@@ -30,9 +34,17 @@ WINDOW_MAXIMUM = 64 * 2**20
 WINDOW_DURATION = 30.0
 """Seconds of the reader's own rate that the window covers."""
 
-URGENT_UNTIL = 4 * 2**20
-"""Bytes that a reader must have got since it started, or sought, before it can do with full rate
-instead of short queues: about what a player wants before it shows a picture."""
+UNDER_WAY_DURATION = 0.35
+"""Seconds of the swarm's rate that may be asked for while a reader has gaps before it.
+
+Less, and peers idle between two pieces; more, and it is what a seek waits for.
+"""
+
+UNDER_WAY_MINIMUM = 2 * 2**20
+"""Bytes of the same at least: the rate of a swarm that has not begun is not known."""
+
+UNDER_WAY_PIECES = 2
+"""Pieces of the same at least: of one alone the last blocks leave all peers but one idle."""
 
 HEAD = 2 * 2**20
 """Bytes at the start of a container, which a player reads first: `ftyp`, `moov`, EBML header."""
@@ -60,8 +72,6 @@ class Reading:
     """Next byte that it will send, from the start of the file."""
     stop: int
     """End of its range: it will not go further."""
-    served: int = 0
-    """Bytes that it has sent since it started here."""
     rate: float = 0.0
     """Bytes per second that its client takes, 0 when unknown."""
 
@@ -76,8 +86,8 @@ class Wishes:
     """Pieces that are wanted when nothing else is to be done."""
     deadlines: dict[int, int] = field(default_factory=dict)
     """Piece to milliseconds from now."""
-    urgent: bool = False
-    """Somebody has only just started and has nothing in hand."""
+    hungry: bool = False
+    """Somebody has gaps in the near half of the window."""
 
     def priority(self, piece: int) -> int:
         """Return the priority of a piece."""
@@ -91,6 +101,7 @@ def wishes(
     have: Container[int],
     readings: Sequence[Reading],
     *,
+    swarm_rate: float = 0.0,
     heads: Iterable[SourceFile] = (),
     rest: Iterable[SourceFile] = (),
 ) -> Wishes:
@@ -100,40 +111,52 @@ def wishes(
         layout: of the torrent.
         have: pieces that are on the disk.
         readings: where each reader is.
+        swarm_rate: bytes per second that come in at present.
         heads: files that will probably be read soon: their head and tail come first of what nobody
             waits for.
         rest: files that are wanted as a whole.
     """
-    windows: dict[int, int] = {}
+    wanted: dict[int, int] = {}
     deadlines: dict[int, int] = {}
-    urgent = False
+    hungry = False
 
     def want(piece: int, priority: int) -> None:
-        if piece not in have and windows.get(piece, UNWANTED) < priority:
-            windows[piece] = priority
+        if wanted.get(piece, UNWANTED) < priority:
+            wanted[piece] = priority
 
-    for file in heads:
-        for piece in layout.pieces_of(file, 0, min(HEAD, file.size)):
-            want(piece, NEXT)
-        for piece in layout.pieces_of(file, max(0, file.size - TAIL), file.size):
-            want(piece, SOON)
+    under_way = _under_way(layout.piece_length, swarm_rate)
+    far: list[int] = []
     for reading in readings:
         window = _window(layout, reading)
-        waited_for = next((piece for piece in window if piece not in have), None)
-        if waited_for is None:
+        missing = [piece for piece in window if piece not in have]
+        if not missing:
             continue
-        in_hand = layout.piece_start(waited_for) - reading.file.offset - reading.position
-        if in_hand <= 0:
-            deadlines[waited_for] = _DEADLINE
-            urgent |= reading.served < URGENT_UNTIL
-        for distance, piece in enumerate(range(waited_for, window.stop)):
-            want(piece, _priority_at(distance, layout.piece_length))
-    return Wishes(
-        windows=windows,
-        rest=tuple(layout.pieces_of(file, 0, file.size) for file in rest),
-        deadlines=deadlines,
-        urgent=urgent,
-    )
+        if missing[0] == window.start:
+            deadlines[missing[0]] = _DEADLINE
+        if missing[0] < window.start + max(1, len(window) // 2):
+            hungry = True
+            for piece in missing[:under_way]:
+                want(piece, _priority_at(piece - missing[0], layout.piece_length))
+        else:
+            far += missing
+    if hungry:
+        return Wishes(windows=wanted, deadlines=deadlines, hungry=True)
+    for piece in far:
+        want(piece, AHEAD)
+    for file in heads:
+        for piece in layout.pieces_of(file, 0, min(HEAD, file.size)):
+            if piece not in have:
+                want(piece, NEXT)
+        for piece in layout.pieces_of(file, max(0, file.size - TAIL), file.size):
+            if piece not in have:
+                want(piece, SOON)
+    return Wishes(windows=wanted, rest=tuple(layout.pieces_of(file, 0, file.size) for file in rest))
+
+
+def _under_way(piece_length: int, swarm_rate: float) -> int:
+    """Return how many pieces may be asked for at once for one reader."""
+    wanted = max(UNDER_WAY_MINIMUM, swarm_rate * UNDER_WAY_DURATION)
+    return max(UNDER_WAY_PIECES, ceil(wanted / piece_length))
 
 
 def _window(layout: Layout, reading: Reading) -> range:

@@ -85,7 +85,7 @@ class Reader:
             SourceFailedError: the file is gone, or the torrent was removed.
         """
         loop = asyncio.get_running_loop()
-        at = Position(file=self.file, start=start, position=start, stop=stop)
+        at = Position(file=self.file, position=start, stop=stop)
         content: io.FileIO | None = None
         self._torrent.enter(at)
         try:

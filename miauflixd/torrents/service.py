@@ -30,7 +30,7 @@ from miauflixd.engine.messages import (
     RetryStorage,
     Saved,
     SaveResumeData,
-    SetUrgency,
+    SetHunger,
     Started,
     StorageFailed,
 )
@@ -326,7 +326,7 @@ class Torrents:
                 source_id=known.id,
                 send=self._engine.send,
                 on_change=self._changes.note,
-                on_urgency=self._tell_urgency,
+                on_hunger=self._tell_hunger,
                 layout=known.layout,
             )
             # Nothing was awaited since the look, so nobody else has woken it.
@@ -458,9 +458,9 @@ class Torrents:
         active.replan()
         active.announce_news()
 
-    def _tell_urgency(self) -> None:
-        urgent = any(active.wishes.urgent for active in self._active.values())
-        self._engine.send(SetUrgency(urgent=urgent))
+    def _tell_hunger(self) -> None:
+        hungry = any(active.wishes.hungry for active in self._active.values())
+        self._engine.send(SetHunger(hungry=hungry))
 
     # --- what time brings -------------------------------------------------------------------------
 

@@ -106,14 +106,16 @@ async def film_swarm(
                 film,
                 directory=folder,
                 seeders=seeders,
-                upload_rate=cap,
+                upload_rate=0,
                 piece_length=PIECE,
             )
         )
         peers = await _peers(swarm.torrent)
-        if round_trip:
+        if round_trip or cap:
             peers = [
-                await stack.enter_async_context(distance.relay(peer, delay=round_trip / 2))
+                await stack.enter_async_context(
+                    distance.relay(peer, delay=round_trip / 2, rate=cap)
+                )
                 for peer in peers
             ]
         announce = await stack.enter_async_context(distance.tracker(peers, round_trip=round_trip))
