@@ -1,4 +1,5 @@
 # What the scripts here share. To be sourced by bash, with `set -euo pipefail` and $root, the checkout.
+: "${root:?is to name the checkout}"
 
 # Make sure that Debian packages are installed: install those that are missing when root, else say how.
 #   need_debian PACKAGE...
@@ -47,8 +48,9 @@ python_environment() {
     python3 -m venv --clear "$venv"
     "$venv/bin/python" -m pip --quiet --disable-pip-version-check install \
         --require-hashes --requirement "$lock"
+    # What builds it is in the lock file, so nothing is fetched that has no hash there.
     "$venv/bin/python" -m pip --quiet --disable-pip-version-check install \
-        --no-deps --editable "$root"
+        --no-deps --no-build-isolation --editable "$root"
     # Last: whatever is interrupted before is made anew the next time.
     echo "$stamp" >"$venv/.made-from"
 }

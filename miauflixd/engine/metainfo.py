@@ -195,13 +195,15 @@ def from_peers(params: lt.add_torrent_params) -> bytes:
 def describe(torrent: lt.torrent_info) -> Contents:
     """Return what a torrent that `load` took holds.
 
-    Padding is left out, names are cleaned for people, and paths begin below the torrent's name.
+    Padding is left out, names are cleaned for people, and paths begin below the torrent's name; the
+    only file of a torrent that is no folder has the torrent's name.
     """
     layout = torrent.layout()
     # Names are read anew: libtorrent has made its own fit for a file system, and where one is not
     # UTF-8 it takes characters behind the mistake away too, which may be the suffix. They come in
     # the order of the indices, since libtorrent insists on sorted keys in a v2 torrent.
     info: Any = lt.bdecode(torrent.info_section())
+    name = (_own_name(info),)
     paths = [entry.path for entry in _entries(info) if not entry.is_padding]
     indices = [
         index
@@ -209,13 +211,13 @@ def describe(torrent: lt.torrent_info) -> Contents:
         if not layout.file_flags(index) & lt.file_storage.flag_pad_file
     ]
     return Contents(
-        name=_shown((_own_name(info),)),
+        name=_shown(name),
         piece_length=torrent.piece_length(),
         total_size=layout.total_size(),
         files=[
             File(
                 index=index,
-                path=_shown(path),
+                path=_shown(path or name),
                 size=layout.file_size(index),
                 offset=layout.file_offset(index),
             )

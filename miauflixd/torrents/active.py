@@ -41,6 +41,8 @@ class ActiveTorrent:
     checked: bool = False
     no_room: bool = False
     failure: str | None = None
+    stalled: bool = False
+    """Somebody waits for a piece, and for seconds nothing has come."""
     leaving: bool = False
     """The engine was told to let go of it."""
     removed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -135,6 +137,7 @@ class ActiveTorrent:
             self.pieces,
             readings,
             swarm_rate=self.progress.download_rate if self.progress else 0.0,
+            stalled=self.stalled,
             heads=self._heads,
             rest=self._rest,
         )
@@ -168,6 +171,7 @@ class ActiveTorrent:
     def on_pieces_finished(self, pieces: list[int]) -> None:
         """Note pieces that have arrived."""
         self.pieces.add(pieces)
+        self.stalled = False
         if self.wishes.deadlines.keys() & set(pieces):
             self.replan()  # somebody waited for it, and now waits for another
         else:
@@ -183,9 +187,12 @@ class ActiveTorrent:
         if first:
             self.announce_news()
 
-    def reread(self) -> None:
-        """Ask the engine for the whole truth, in case a word of it was lost."""
+    def on_stall(self) -> None:
+        """Ask the engine for the whole truth, in case a word of it was lost, and want more."""
         self.send(Reread(torrent_id=self.source_id))
+        if not self.stalled:
+            self.stalled = True
+            self.replan()
 
     def close(self) -> None:
         """Stop planning; the engine has let go of it."""

@@ -23,7 +23,16 @@ _END_WITHIN = 5.0
 """Seconds for the child to say goodbye to its trackers and end; then it is killed."""
 
 
-_INHERITED = ("PATH", "PYTHONPATH", "PYTHONDEVMODE", "LANG", "LC_ALL", "JOURNAL_STREAM", "TMPDIR")
+_INHERITED = (
+    "COVERAGE_PROCESS_CONFIG",  # set only by a run of the tests that measures its children too
+    "JOURNAL_STREAM",
+    "LANG",
+    "LC_ALL",
+    "PATH",
+    "PYTHONDEVMODE",
+    "PYTHONPATH",
+    "TMPDIR",
+)
 
 
 class EngineDiedError(MiauflixdError):

@@ -8,6 +8,8 @@ little is under way at that moment. The rules (docs/decisions/0006-read-ahead.md
   wanted: a fraction of a second of what the swarm gives, whatever a piece's size.
 - Only the piece that somebody waits for has a deadline. Many deadlines give good medians and
   tails of seconds.
+- Unless nothing comes at all: then nobody in the swarm has just these pieces now, and whatever the
+  others have is wanted too.
 - Once every near half is there, the whole windows are wanted, and last of all the rest of the files
   that are read: a swarm of which nothing else is wanted stalls at the window's edge.
 """
@@ -102,6 +104,7 @@ def wishes(
     readings: Sequence[Reading],
     *,
     swarm_rate: float = 0.0,
+    stalled: bool = False,
     heads: Iterable[SourceFile] = (),
     rest: Iterable[SourceFile] = (),
 ) -> Wishes:
@@ -112,45 +115,55 @@ def wishes(
         have: pieces that are on the disk.
         readings: where each reader is.
         swarm_rate: bytes per second that come in at present.
+        stalled: somebody waits, and nothing comes.
         heads: files that will probably be read soon: their head and tail come first of what nobody
             waits for.
         rest: files that are wanted as a whole.
     """
-    wanted: dict[int, int] = {}
-    deadlines: dict[int, int] = {}
-    hungry = False
-
-    def want(piece: int, priority: int) -> None:
-        if wanted.get(piece, UNWANTED) < priority:
-            wanted[piece] = priority
-
-    under_way = _under_way(layout.piece_length, swarm_rate)
-    far: list[int] = []
-    for reading in readings:
-        window = _window(layout, reading)
-        missing = [piece for piece in window if piece not in have]
-        if not missing:
-            continue
-        if missing[0] == window.start:
-            deadlines[missing[0]] = _DEADLINE
-        if missing[0] < window.start + max(1, len(window) // 2):
-            hungry = True
-            for piece in missing[:under_way]:
-                want(piece, _priority_at(piece - missing[0], layout.piece_length))
-        else:
-            far += missing
-    if hungry:
-        return Wishes(windows=wanted, deadlines=deadlines, hungry=True)
-    for piece in far:
-        want(piece, AHEAD)
+    windows = [
+        (window, missing)
+        for reading in readings
+        if (missing := _missing(window := _window(layout, reading), have))
+    ]
+    deadlines = {missing[0]: _DEADLINE for window, missing in windows if missing[0] == window.start}
+    under_way = _WINDOW_PIECES if stalled else _under_way(layout.piece_length, swarm_rate)
+    everything = tuple(layout.pieces_of(file, 0, file.size) for file in rest)
+    near = [
+        missing[:under_way]
+        for window, missing in windows
+        if missing[0] < window.start + max(1, len(window) // 2)
+    ]
+    if near:
+        wanted = [
+            (piece, _priority_at(piece - pieces[0], layout.piece_length))
+            for pieces in near
+            for piece in pieces
+        ]
+        return Wishes(
+            windows=_highest(wanted),
+            rest=everything if stalled else (),
+            deadlines=deadlines,
+            hungry=True,
+        )
+    wanted = [(piece, AHEAD) for _, missing in windows for piece in missing]
     for file in heads:
-        for piece in layout.pieces_of(file, 0, min(HEAD, file.size)):
-            if piece not in have:
-                want(piece, NEXT)
-        for piece in layout.pieces_of(file, max(0, file.size - TAIL), file.size):
-            if piece not in have:
-                want(piece, SOON)
-    return Wishes(windows=wanted, rest=tuple(layout.pieces_of(file, 0, file.size) for file in rest))
+        head = layout.pieces_of(file, 0, min(HEAD, file.size))
+        tail = layout.pieces_of(file, max(0, file.size - TAIL), file.size)
+        wanted += [(piece, NEXT) for piece in _missing(head, have)]
+        wanted += [(piece, SOON) for piece in _missing(tail, have)]
+    return Wishes(windows=_highest(wanted), rest=everything)
+
+
+def _missing(pieces: range, have: Container[int]) -> list[int]:
+    return [piece for piece in pieces if piece not in have]
+
+
+def _highest(wanted: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Return for each piece the highest priority that anybody gives it."""
+    priorities: dict[int, int] = {}
+    for piece, priority in wanted:
+        priorities[piece] = max(priority, priorities.get(piece, UNWANTED))
+    return priorities
 
 
 def _under_way(piece_length: int, swarm_rate: float) -> int:

@@ -15,7 +15,7 @@ _SPAN = 8 * 2**20
 """Bytes of one span at most: a reader's position, and with it the window, moves at this grain."""
 
 _SUSPICIOUS_AFTER = 5.0
-"""Seconds of waiting for one piece after which the engine is asked for the whole truth.
+"""Seconds of waiting for one piece after which something must be wrong.
 
 One of 17 starts in a test never reported a piece that was there.
 """
@@ -135,7 +135,7 @@ class Reader:
                 async with asyncio.timeout(min(_SUSPICIOUS_AFTER, deadline - loop.time())):
                     await torrent.pieces.wait_for(piece)
             except TimeoutError:
-                torrent.reread()
+                torrent.on_stall()
 
     def _open(self) -> io.FileIO:
         try:

@@ -134,6 +134,8 @@ class Torrents:
         self._boot_id = boot_id
         self._known: dict[SourceId, _Known] = {}
         self._active: dict[str, ActiveTorrent] = {}
+        self._woken: set[SourceId] = set()
+        """Sources that may have written to the disk during this run."""
         self._membership = asyncio.Lock()
         """Held while a source is added or removed, so that neither meets the other half done."""
         self._inspections: dict[str, asyncio.Future[Metadata]] = {}
@@ -331,6 +333,7 @@ class Torrents:
             )
             # Nothing was awaited since the look, so nobody else has woken it.
             self._active[known.id] = active
+            self._woken.add(known.id)
             self._send_add(known.id, await self._store.content(known.id))
         active.last_used = asyncio.get_running_loop().time()
         return active
@@ -512,12 +515,12 @@ class Torrents:
         except TimeoutError:
             logger.warning("The engine does not hand over what is to be saved")
             return
-        await asyncio.to_thread(self._flush_to_disk, list(self._active))
+        await asyncio.to_thread(self._flush_to_disk)
         await self._store.settle_all(self._boot_id)
 
-    def _flush_to_disk(self, source_ids: list[str]) -> None:
-        for source_id in source_ids:
-            for path in (self._folder / source_id).glob("*"):
+    def _flush_to_disk(self) -> None:
+        for source_id in self._woken:
+            for path in self._path(source_id).glob("*"):
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
                 try:
                     os.fsync(descriptor)

@@ -1,6 +1,5 @@
 """The file itself, by range, while it arrives."""
 
-import asyncio
 import mimetypes
 from contextlib import aclosing
 from http import HTTPStatus
@@ -11,7 +10,6 @@ from aiohttp import hdrs, web
 
 from miauflixd.errors import InvalidInputError
 from miauflixd.torrents.model import SourceFile, SourceId
-from miauflixd.torrents.reader import Span
 from miauflixd.web.byte_ranges import (
     ByteRange,
     if_none_match_matches,
@@ -19,6 +17,7 @@ from miauflixd.web.byte_ranges import (
     requested_range,
 )
 from miauflixd.web.keys import TORRENTS
+from miauflixd.web.sendfile import Outlet
 
 _TYPES = {
     ".mkv": "video/x-matroska",
@@ -83,9 +82,10 @@ async def stream(request: web.Request) -> web.StreamResponse:
             # First bytes, then the status: what goes wrong until then has a proper answer.
             first = await anext(spans)
             await response.prepare(request)
-            await _send(request, first)
-            async for span in spans:
-                await _send(request, span)
+            with Outlet.open(request) as outlet:
+                await outlet.send(first.file, first.offset, first.length)
+                async for span in spans:
+                    await outlet.send(span.file, span.offset, span.length)
         await response.write_eof()
         return response
 
@@ -107,18 +107,3 @@ def _wanted_file(request: web.Request) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 - nine digits
         raise InvalidInputError("The parameter `file` is the index of a file of this source")
     return int(text)
-
-
-async def _send(request: web.Request, span: Span) -> None:
-    """Send bytes from the file to the client without passing them through this process.
-
-    Raises:
-        ConnectionError: the client is gone, or the file is shorter than it should be: then the
-            connection is closed, for what is missing cannot be made up.
-    """
-    transport = request.transport
-    if transport is None:
-        raise ConnectionResetError("the client is gone")
-    sent = await asyncio.get_running_loop().sendfile(transport, span.file, span.offset, span.length)
-    if sent != span.length:
-        raise ConnectionAbortedError("the file is shorter than it was")
