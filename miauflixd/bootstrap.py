@@ -13,6 +13,7 @@ from miauflixd.config.settings import Config
 from miauflixd.database.database import Database
 from miauflixd.errors import SettingsError
 from miauflixd.runtime.services import running
+from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.service import Torrents, engine_settings
 from miauflixd.torrents.store import SourceStore
@@ -59,7 +60,7 @@ async def application(config: Config) -> AsyncIterator[Application]:
                 settings=config.torrents,
                 engine=engine,
                 store=store,
-                folder=data / "downloads",
+                downloads=Downloads(data / "downloads"),
                 boot_id=_boot_id(),
             )
         )

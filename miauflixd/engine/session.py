@@ -44,14 +44,12 @@ from miauflixd.engine.messages import (
     Started,
     StorageFailed,
 )
+from miauflixd.engine.meter import Meter
 
 logger = logging.getLogger(__name__)
 
 _PROGRESS_EVERY = 1.0
 """Seconds between reports of rates and peers; pieces are told at once."""
-
-_METER_MINIMUM = 0.5
-"""Seconds over which a rate is taken at least."""
 
 _SAVE_EVERY = 3.0
 """Seconds between saves of what changed.
@@ -78,23 +76,6 @@ _STATES = {
 
 TorrentCommand = Prioritize | ConnectPeer | Reread | RetryStorage | Remove
 """Commands to a torrent that is there."""
-
-
-@dataclass(slots=True)
-class Meter:
-    """Bytes per second out of a counter; libtorrent's own figure takes ten seconds to get there."""
-
-    _counter: int = 0
-    _since: float = 0.0
-    _rate: float = 0.0
-
-    def rate(self, counter: int, now: float) -> int:
-        """Return the rate at a time in seconds, from what the counter did since the last call."""
-        elapsed = now - self._since
-        if elapsed > _METER_MINIMUM:
-            self._rate = (counter - self._counter) / elapsed if self._since else 0.0
-            self._counter, self._since = counter, now
-        return int(self._rate)
 
 
 @dataclass(kw_only=True)

@@ -9,18 +9,18 @@ from miauflixd.torrents.model import Activity
 class Circumstances:
     """All that decides what a source is said to be doing."""
 
-    active: bool
+    active: bool = False
     """The engine has it."""
     known: bool
     """Its metadata is here."""
-    checked: bool
+    checked: bool = False
     """What is on the disk is known."""
-    complete: bool
-    wanting: bool
+    complete: bool = False
+    wanting: bool = False
     """Somebody wants pieces that are not here."""
-    peers: int
-    no_room: bool
-    failure: str | None
+    peers: int = 0
+    no_room: bool = False
+    failure: str | None = None
 
 
 def activity_of(now: Circumstances) -> Activity:  # noqa: PLR0911 - a table, in order of weight

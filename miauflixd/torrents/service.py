@@ -3,13 +3,9 @@
 import asyncio
 import logging
 import os
-import re
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import assert_never
 
 from miauflixd.engine.messages import (
@@ -36,13 +32,12 @@ from miauflixd.engine.messages import (
 )
 from miauflixd.torrents.active import ActiveTorrent
 from miauflixd.torrents.changes import Changes
-from miauflixd.torrents.condition import Circumstances, activity_of, explain
+from miauflixd.torrents.description import Known, describe
+from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.magnet import Magnet, from_info_hash, parse_magnet
 from miauflixd.torrents.model import (
-    Activity,
     BadTorrentError,
-    Condition,
     Layout,
     NoSourceError,
     Source,
@@ -70,11 +65,12 @@ _ROOM_AGAIN = 16 * 2**20
 _INSPECT_WITHIN = 15.0
 """Seconds in which the engine must have read a `.torrent` file; it takes milliseconds."""
 
+_REMOVE_WITHIN = 15.0
+"""Seconds in which the engine must have let go of a source."""
+
 _SAVE_WITHIN = 5.0
 """Seconds in which the engine must hand over what is to be saved when the daemon stops."""
 
-
-_SOURCE_FOLDER = re.compile(r"[0-9a-f]{16}")
 
 SourceEvent = (
     Metadata
@@ -99,22 +95,6 @@ def engine_settings(settings: TorrentsSettings) -> Configure:
     )
 
 
-_REMOVE_WITHIN = 15.0
-"""Seconds in which the engine must have let go of a source."""
-
-
-@dataclass(kw_only=True, eq=False)
-class _Known:
-    """A source, in the swarm or not."""
-
-    id: SourceId
-    name: str | None
-    added_at: datetime
-    layout: Layout | None
-    activity: Activity = Activity.DORMANT
-    since: datetime
-
-
 class Torrents:
     """All sources of this machine."""
 
@@ -124,15 +104,15 @@ class Torrents:
         settings: TorrentsSettings,
         engine: EngineProcess,
         store: SourceStore,
-        folder: Path,
+        downloads: Downloads,
         boot_id: str,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._store = store
-        self._folder = folder
+        self._downloads = downloads
         self._boot_id = boot_id
-        self._known: dict[SourceId, _Known] = {}
+        self._known: dict[SourceId, Known] = {}
         self._active: dict[str, ActiveTorrent] = {}
         self._woken: set[SourceId] = set()
         """Sources that may have written to the disk during this run."""
@@ -151,16 +131,17 @@ class Torrents:
         settings: TorrentsSettings,
         engine: EngineProcess,
         store: SourceStore,
-        folder: Path,
+        downloads: Downloads,
         boot_id: str,
     ) -> AsyncIterator["Torrents"]:
         """Know all stored sources, none of them in the swarm yet."""
         torrents = cls(
-            settings=settings, engine=engine, store=store, folder=folder, boot_id=boot_id
+            settings=settings, engine=engine, store=store, downloads=downloads, boot_id=boot_id
         )
         for stored in await store.all():
             torrents._note(stored)
-        await asyncio.to_thread(torrents._remove_orphans)
+        if orphans := await asyncio.to_thread(downloads.prepare, torrents._known):
+            logger.info("Removed the files of %d sources that are not known any more", orphans)
         yield torrents
 
     async def run(self) -> None:
@@ -244,7 +225,7 @@ class Torrents:
 
     def sources(self) -> Sequence[Source]:
         """Return all sources, in the order in which they were added."""
-        return [self._describe(known) for known in self._known.values()]
+        return [describe(known, self._active.get(known.id)) for known in self._known.values()]
 
     def source(self, source_id: SourceId) -> Source:
         """Return a source as it is right now.
@@ -252,7 +233,7 @@ class Torrents:
         Raises:
             NoSourceError: there is none of this id.
         """
-        return self._describe(self._find(source_id))
+        return describe(self._find(source_id), self._active.get(source_id))
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[SourceId]]:
         """Yield the id of each source that changes, comes or goes, for the length of the block."""
@@ -275,7 +256,7 @@ class Torrents:
             torrent=active,
             layout=layout,
             file=chosen,
-            path=self._path(source_id) / str(chosen.index),
+            path=self._downloads.file(source_id, chosen),
             no_data_timeout=self._settings.no_data_timeout,
         )
 
@@ -293,19 +274,19 @@ class Torrents:
             del self._known[source_id]
             # Only now that the engine has closed the files; a crash before leaves an orphan, which
             # the next start removes.
-            await asyncio.to_thread(shutil.rmtree, self._path(source_id), ignore_errors=True)
+            await asyncio.to_thread(self._downloads.remove, source_id)
         self._changes.note(source_id)
 
     # --- waking and letting go --------------------------------------------------------------------
 
-    def _find(self, source_id: SourceId) -> _Known:
+    def _find(self, source_id: SourceId) -> Known:
         if (known := self._known.get(source_id)) is None:
             raise NoSourceError("There is no such source")
         return known
 
-    def _note(self, stored: StoredSource) -> _Known:
+    def _note(self, stored: StoredSource) -> Known:
         if (known := self._known.get(stored.id)) is None:
-            known = _Known(
+            known = Known(
                 id=stored.id,
                 name=stored.name,
                 added_at=stored.added_at,
@@ -316,10 +297,7 @@ class Torrents:
             self._changes.note(stored.id)
         return known
 
-    def _path(self, source_id: SourceId) -> Path:
-        return self._folder / source_id
-
-    async def _wake(self, known: _Known) -> ActiveTorrent:
+    async def _wake(self, known: Known) -> ActiveTorrent:
         """Bring a source into the swarm unless it is there."""
         while (active := self._active.get(known.id)) is not None and active.leaving:
             await active.removed.wait()
@@ -330,16 +308,19 @@ class Torrents:
                 on_change=self._changes.note,
                 on_hunger=self._tell_hunger,
                 layout=known.layout,
+                last_used=asyncio.get_running_loop().time(),
             )
             # Nothing was awaited since the look, so nobody else has woken it.
             self._active[known.id] = active
             self._woken.add(known.id)
-            self._send_add(known.id, await self._store.content(known.id))
+            content = await self._store.content(known.id)
+            if not active.leaving:  # or it was removed meanwhile, and the engine told so
+                self._send_add(known.id, content)
         active.last_used = asyncio.get_running_loop().time()
         return active
 
     def _send_add(self, source_id: SourceId, content: StoredContent) -> None:
-        save_path = str(self._path(source_id))
+        save_path = str(self._downloads.path(source_id))
         if content.metainfo is not None:
             self._engine.send(
                 AddMetainfo(
@@ -361,13 +342,13 @@ class Torrents:
         async with asyncio.timeout(_REMOVE_WITHIN):
             await active.removed.wait()
 
-    async def _start_over(self, known: _Known, metadata: Metadata) -> None:
+    async def _start_over(self, known: Known, metadata: Metadata) -> None:
         """Replace a torrent that waits for its metadata by one that has it."""
         if (active := self._active.get(known.id)) is not None:
             await self._let_go(active)
         await self._learn(known, metadata)
 
-    async def _wait_for_layout(self, known: _Known, active: ActiveTorrent) -> Layout:
+    async def _wait_for_layout(self, known: Known, active: ActiveTorrent) -> Layout:
         deadline = asyncio.get_running_loop().time() + self._settings.no_data_timeout
         while known.layout is None:
             if active.failure is not None:
@@ -381,7 +362,7 @@ class Torrents:
                 raise NoDataError("No peer has told what this source holds") from None
         return known.layout
 
-    def _preload_main_file(self, known: _Known, active: ActiveTorrent) -> None:
+    def _preload_main_file(self, known: Known, active: ActiveTorrent) -> None:
         if known.layout is not None and known.layout.total_size > 0:
             active.preload(known.layout.main_file())
 
@@ -436,7 +417,7 @@ class Torrents:
             case _:
                 assert_never(event)
 
-    async def _learn(self, known: _Known, metadata: Metadata) -> None:
+    async def _learn(self, known: Known, metadata: Metadata) -> None:
         """Take over what a source holds, told by its peers or by a `.torrent` file."""
         known.layout = _layout(metadata)
         known.name = metadata.name
@@ -452,6 +433,10 @@ class Torrents:
         )
 
     def _on_storage_failed(self, active: ActiveTorrent, event: StorageFailed) -> None:
+        if active.no_room:
+            # Every block under way fails, and then the hash of a piece whose blocks were not
+            # written ("file too short"): all for want of room. What else is wrong will show again.
+            return
         if event.full:
             logger.warning("The disk is full; downloads wait until there is room")
             active.no_room = True
@@ -482,7 +467,7 @@ class Torrents:
         """Stop downloads before the disk is full, and let them go on when it is not."""
         if not self._active:
             return
-        free = shutil.disk_usage(self._folder).free
+        free = self._downloads.free()
         minimum = self._settings.minimum_free
         for active in self._active.values():
             if active.no_room and free >= minimum + _ROOM_AGAIN:
@@ -515,69 +500,8 @@ class Torrents:
         except TimeoutError:
             logger.warning("The engine does not hand over what is to be saved")
             return
-        await asyncio.to_thread(self._flush_to_disk)
+        await asyncio.to_thread(self._downloads.flush, frozenset(self._woken))
         await self._store.settle_all(self._boot_id)
-
-    def _flush_to_disk(self) -> None:
-        for source_id in self._woken:
-            for path in self._path(source_id).glob("*"):
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-
-    def _remove_orphans(self) -> None:
-        """Make sure of the folder, and delete what a crash left of sources half removed."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in self._folder.iterdir():
-            if _SOURCE_FOLDER.fullmatch(path.name) and SourceId(path.name) not in self._known:
-                logger.info("Removing the files of a source that is not known any more")
-                shutil.rmtree(path, ignore_errors=True)
-
-    # --- descriptions -----------------------------------------------------------------------------
-
-    def _describe(self, known: _Known) -> Source:
-        active = self._active.get(known.id)
-        progress = active.progress if active is not None else None
-        now = Circumstances(
-            active=active is not None,
-            known=known.layout is not None,
-            checked=active is not None and active.checked,
-            complete=active is not None and active.complete,
-            wanting=active is not None and active.wanting,
-            peers=progress.peers if progress is not None else 0,
-            no_room=active is not None and active.no_room,
-            failure=active.failure if active is not None else None,
-        )
-        activity = activity_of(now)
-        if activity is not known.activity:
-            known.activity, known.since = activity, datetime.now(UTC)
-        reason, next_step = explain(activity, now)
-        return Source(
-            id=known.id,
-            name=known.name,
-            added_at=known.added_at,
-            condition=Condition(
-                activity=activity, since=known.since, reason=reason, next=next_step
-            ),
-            layout=known.layout,
-            have=active.pieces.total(known.layout) if active and known.layout else 0,
-            download_rate=progress.download_rate if progress is not None else 0,
-            upload_rate=progress.upload_rate if progress is not None else 0,
-            peers=progress.peers if progress is not None else 0,
-            seeds=progress.seeds if progress is not None else 0,
-            known_peers=progress.known_peers if progress is not None else 0,
-            readers=active.readers if active is not None else 0,
-            available=(
-                {
-                    file.index: active.pieces.spans(known.layout, file)
-                    for file in active.files_in_use
-                }
-                if active is not None and known.layout is not None
-                else {}
-            ),
-        )
 
 
 def _hashes(metadata: Metadata) -> list[bytes]:
