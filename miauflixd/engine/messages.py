@@ -70,8 +70,6 @@ class Prioritize(Message, frozen=True):
 
     torrent_id: str
     pieces: list[tuple[int, int]]
-    deadlines: list[tuple[int, int]]
-    """Piece and milliseconds from now; these replace all earlier deadlines of the torrent."""
 
 
 class SetHunger(Message, frozen=True):

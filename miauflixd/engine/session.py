@@ -87,9 +87,6 @@ class _Torrent:
     """Absent until libtorrent has taken the torrent."""
     has_metadata: bool = False
     removing: bool = False
-    priorities: dict[int, int] = field(default_factory=dict)
-    """As the house wishes; libtorrent changes those of pieces with a deadline by itself."""
-    deadlines: dict[int, int] = field(default_factory=dict)
     changed: bool = False
     """There is something to save."""
     pending: list[TorrentCommand] = field(default_factory=list)
@@ -171,7 +168,9 @@ class Session:
     ) -> None:
         match command:
             case Prioritize():
-                self._prioritize(torrent, handle, command)
+                # Priorities only. The first deadline that is set cancels every request under way,
+                # and Transmission 3.00 never answers a cancel: its slots are lost for good.
+                handle.prioritize_pieces(command.pieces)
             case ConnectPeer(host=host, port=port):
                 handle.connect_peer((host, port))
             case Reread():
@@ -269,25 +268,6 @@ class Session:
         parameters.save_path = save_path
         self._torrents[torrent.torrent_id] = torrent
         self._session.async_add_torrent(parameters)
-
-    def _prioritize(
-        self, torrent: _Torrent, handle: lt.torrent_handle, command: Prioritize
-    ) -> None:
-        changed = dict(command.pieces)
-        torrent.priorities.update(changed)
-        deadlines = dict(command.deadlines)
-        if torrent.deadlines and deadlines.keys() != torrent.deadlines.keys():
-            handle.clear_piece_deadlines()
-            # Clearing lowers the priority of these pieces; what the house wishes counts.
-            for piece in torrent.deadlines:
-                changed.setdefault(piece, torrent.priorities.get(piece, 0))
-            torrent.deadlines = {}
-        if changed:
-            handle.prioritize_pieces(list(changed.items()))
-        for piece, milliseconds in deadlines.items():
-            if piece not in torrent.deadlines:
-                handle.set_piece_deadline(piece, milliseconds)
-        torrent.deadlines = deadlines
 
     # --- alerts -----------------------------------------------------------------------------------
 

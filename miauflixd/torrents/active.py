@@ -87,12 +87,6 @@ class ActiveTorrent:
         self.last_used = asyncio.get_running_loop().time()
         self.replan()
 
-    def rest_is_wanted_no_more(self) -> None:
-        """Stop fetching what nobody reads."""
-        self._heads.clear()
-        self._rest.clear()
-        self.replan()
-
     def moved(self) -> None:
         """Plan soon: some reader went on."""
         if self._timer is None:
@@ -107,14 +101,8 @@ class ActiveTorrent:
             return
         wishes = self._wishes(self.layout)
         changed = read_ahead.changes(self.wishes, wishes, self.pieces)
-        if changed or wishes.deadlines != self.wishes.deadlines:
-            self.send(
-                Prioritize(
-                    torrent_id=self.source_id,
-                    pieces=changed,
-                    deadlines=list(wishes.deadlines.items()),
-                )
-            )
+        if changed:
+            self.send(Prioritize(torrent_id=self.source_id, pieces=changed))
         hunger_changed = wishes.hungry is not self.wishes.hungry
         self.wishes = wishes
         if hunger_changed:
@@ -172,8 +160,8 @@ class ActiveTorrent:
         """Note pieces that have arrived."""
         self.pieces.add(pieces)
         self.stalled = False
-        if self.wishes.deadlines.keys() & set(pieces):
-            self.replan()  # somebody waited for it, and now waits for another
+        if self.wishes.hungry:
+            self.replan()  # little is under way, and that is less now
         else:
             self.moved()
         self.on_change(self.source_id)

@@ -47,7 +47,10 @@ def explain(  # noqa: PLR0911 - a table
     no_peers = "No peer has been found yet." if now.peers == 0 else None
     match activity:
         case Activity.FAILED:
-            return now.failure or "Something went wrong.", "Remove it, or add it again."
+            return (
+                now.failure or "Something went wrong.",
+                "It is tried again when somebody presses play.",
+            )
         case Activity.DISK_FULL:
             return (
                 "There is too little room on the disk.",

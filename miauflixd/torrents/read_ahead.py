@@ -6,8 +6,6 @@ little is under way at that moment. The rules (docs/decisions/0006-read-ahead.md
 
 - As long as the near half of a reader's window has gaps, only its first few missing pieces are
   wanted: a fraction of a second of what the swarm gives, whatever a piece's size.
-- Only the piece that somebody waits for has a deadline. Many deadlines give good medians and
-  tails of seconds.
 - Unless nothing comes at all: then nobody in the swarm has just these pieces now, and whatever the
   others have is wanted too.
 - Once every near half is there, the whole windows are wanted, and last of all the rest of the files
@@ -61,9 +59,6 @@ _STEP = 512 * 2**10
 """Bytes over which the priority falls by one step, or a piece if that is longer: with pieces of
 16 KiB the one that is waited for alone would cost a round trip each."""
 
-_DEADLINE = 0
-"""Milliseconds; the piece that is waited for was due when it was asked for."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
@@ -86,8 +81,6 @@ class Wishes:
     """Piece to priority, for all that is wanted before the rest."""
     rest: tuple[range, ...] = ()
     """Pieces that are wanted when nothing else is to be done."""
-    deadlines: dict[int, int] = field(default_factory=dict)
-    """Piece to milliseconds from now."""
     hungry: bool = False
     """Somebody has gaps in the near half of the window."""
 
@@ -125,7 +118,6 @@ def wishes(
         for reading in readings
         if (missing := _missing(window := _window(layout, reading), have))
     ]
-    deadlines = {missing[0]: _DEADLINE for window, missing in windows if missing[0] == window.start}
     under_way = _WINDOW_PIECES if stalled else _under_way(layout.piece_length, swarm_rate)
     everything = tuple(layout.pieces_of(file, 0, file.size) for file in rest)
     near = [
@@ -142,7 +134,6 @@ def wishes(
         return Wishes(
             windows=_highest(wanted),
             rest=everything if stalled else (),
-            deadlines=deadlines,
             hungry=True,
         )
     wanted = [(piece, AHEAD) for _, missing in windows for piece in missing]

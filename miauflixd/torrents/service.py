@@ -299,8 +299,13 @@ class Torrents:
 
     async def _wake(self, known: Known) -> ActiveTorrent:
         """Bring a source into the swarm unless it is there."""
-        while (active := self._active.get(known.id)) is not None and active.leaving:
-            await active.removed.wait()
+        while (active := self._active.get(known.id)) is not None:
+            if active.leaving:
+                await active.removed.wait()
+            elif active.failure is not None:
+                await self._let_go(active)  # whoever asks again wants it tried again
+            else:
+                break
         if active is None:
             active = ActiveTorrent(
                 source_id=known.id,
