@@ -222,6 +222,19 @@ async def test_metadata_that_was_rejected_is_told_to_whoever_reads(place):
         await torrents.remove(source_id)
 
 
+async def test_a_source_that_failed_is_tried_again_when_somebody_asks_again(place):
+    async with place.house(no_data_timeout=20) as (torrents, engine):
+        source_id = await torrents.add_magnet(MAGNET)
+        engine.say(Rejected(torrent_id=source_id, detail="It is hostile."))
+        for _ in range(2):
+            with pytest.raises(SourceFailedError):
+                async with torrents.reader(source_id, None):
+                    pass
+            assert await torrents.add_magnet(MAGNET) == source_id
+            engine.say(Rejected(torrent_id=source_id, detail="It is hostile."))
+        assert len(engine.told(AddMagnet)) > len(engine.told(Remove)) > 0
+
+
 async def test_a_reader_of_an_unknown_magnet_waits_only_so_long(place):
     async with place.house() as (torrents, _):
         source_id = await torrents.add_magnet(MAGNET)
