@@ -10,7 +10,7 @@ from typing import BinaryIO, Self
 from aiohttp import web
 
 _TURN = 8 * 2**20
-"""Bytes sent before the loop's other work has its turn: to a fast client some three milliseconds."""
+"""Bytes sent before the loop's other work has its turn: to a fast client about three ms."""
 
 
 class Outlet:
