@@ -13,7 +13,6 @@ from miauflixd.engine.messages import COMMANDS, Command, Configure, Event
 from miauflixd.engine.session import Session
 from miauflixd.runtime import logs
 from miauflixd.runtime.messages import Channel, ChannelClosedError
-from miauflixd.runtime.services import running
 
 
 async def _main(end: socket.socket) -> None:
@@ -22,10 +21,7 @@ async def _main(end: socket.socket) -> None:
         first = await channel.receive()
         if not isinstance(first, Configure):
             raise TypeError("the first command must be Configure")
-        session = Session(configure=first, emit=channel.send)
-        async with running("session", session.run):
-            # One turn of the loop, so that the session is running before it is spoken to.
-            await asyncio.sleep(0)
+        async with Session.open(configure=first, emit=channel.send) as session:
             while True:
                 session.handle(await channel.receive())
     finally:

@@ -9,10 +9,11 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import assert_never
+from typing import Self, assert_never
 
 import libtorrent as lt
 
@@ -98,13 +99,19 @@ class _Torrent:
 class Session:
     """One libtorrent session and its torrents."""
 
-    def __init__(self, *, configure: Configure, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        *,
+        configure: Configure,
+        emit: Callable[[Event], None],
+        group: asyncio.TaskGroup,
+    ) -> None:
         self._emit = emit
         self._torrents: dict[str, _Torrent] = {}
         self._by_handle: dict[lt.torrent_handle, _Torrent] = {}
         self._saving = 0
         self._save_requested = False
-        self._group: asyncio.TaskGroup | None = None
+        self._group = group
         parameters = lt.session_params()
         parameters.settings = tuning.session_settings(configure)
         parameters.disk_io_constructor = tuning.DISK_IO
@@ -112,22 +119,36 @@ class Session:
         self._session.set_peer_class_filter(tuning.everybody_is_limited())
         emit(Started(libtorrent_version=lt.__version__))
 
-    async def run(self) -> None:
-        """Turn alerts into events until cancelled."""
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, *, configure: Configure, emit: Callable[[Event], None]
+    ) -> AsyncIterator[Self]:
+        """Turn commands into what libtorrent does, and alerts into events, for the block's length.
+
+        Raises:
+            ExceptionGroup: what the block raised.
+        """
         loop = asyncio.get_running_loop()
         bell, rope = socket.socketpair()
         with bell, rope:
             bell.setblocking(False)  # noqa: FBT003 - the standard library's signature
             rope.setblocking(False)  # noqa: FBT003 - as above
-            loop.add_reader(bell, self._on_bell, bell)
-            self._session.set_alert_fd(rope.fileno())
-            try:
-                async with asyncio.TaskGroup() as self._group:
-                    self._group.create_task(self._report_progress(), name="progress")
-                    self._group.create_task(self._save_regularly(), name="save")
-            finally:
-                self._session.set_alert_fd(-1)
-                loop.remove_reader(bell)
+            async with asyncio.TaskGroup() as group:
+                session = cls(configure=configure, emit=emit, group=group)
+                loop.add_reader(bell, session._on_bell, bell)
+                session._session.set_alert_fd(rope.fileno())
+                regularly = [
+                    group.create_task(session._report_progress(), name="progress"),
+                    group.create_task(session._save_regularly(), name="save"),
+                ]
+                try:
+                    yield session
+                finally:
+                    session._session.set_alert_fd(-1)
+                    loop.remove_reader(bell)
+                    for task in regularly:
+                        task.cancel()
 
     # --- commands ---------------------------------------------------------------------------------
 
@@ -229,7 +250,6 @@ class Session:
                 if not command.recheck and len(resumed.have_pieces) == len(have):
                     have = resumed.have_pieces
                     parameters.unfinished_pieces = resumed.unfinished_pieces
-        assert self._group is not None  # noqa: S101 - commands are handled while `run` runs
         self._group.create_task(
             self._recover_and_add(torrent, parameters, command, have),
             name=f"recover {command.torrent_id}",
