@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 from miauflixd.engine.messages import EVENTS, Command, Configure, Event, Started
@@ -58,31 +58,31 @@ class EngineProcess:
         Raises:
             EngineDiedError: it did not come up.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "miauflixd.engine",
-                str(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                env=_environment(),
-                stdin=asyncio.subprocess.DEVNULL,
-                # Ctrl-C reaches the terminal's whole process group, and Python until it is told not
-                # to mind; this way an engine that is just starting leaves no trace on the screen.
-                process_group=0,
-            )
-        channel: Channel[Event, Command] = await Channel.open(ours, decoder=EVENTS)
-        engine = cls(process, channel)
-        try:
+        async with AsyncExitStack() as stack:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                channel: Channel[Event, Command] = await Channel.open(ours, decoder=EVENTS)
+                # First of all: a child sees its end closed, also one that a cancellation in the
+                # middle of its start has made nobody's.
+                stack.push_async_callback(channel.aclose)
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "miauflixd.engine",
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    env=_environment(),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    # Ctrl-C reaches the terminal's whole process group, and Python until it is told
+                    # not to mind; so an engine that only starts leaves no trace on the screen.
+                    process_group=0,
+                )
+            engine = cls(process, channel)
+            stack.push_async_callback(engine._wait_until_ended)
+            stack.push_async_callback(channel.aclose)
             channel.send(settings)
             await engine._wait_until_started()
             yield engine
-        finally:
-            try:
-                await channel.aclose()
-            finally:
-                await engine._wait_until_ended()
 
     @property
     def pid(self) -> int:
