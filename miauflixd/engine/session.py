@@ -400,13 +400,13 @@ class Session:
     ) -> None:
         information = _information(parameters)
         name, piece_length, total_size, files = metainfo.describe(information)
-        hashes = information.info_hashes()
+        v1, v2 = metainfo.info_hashes(information)
         self._emit(
             Metadata(
                 torrent_id=torrent_id,
                 name=name,
-                info_hash_v1=hashes.v1.to_bytes() if hashes.has_v1() else None,
-                info_hash_v2=hashes.v2.to_bytes() if hashes.has_v2() else None,
+                info_hash_v1=v1,
+                info_hash_v2=v2,
                 piece_length=piece_length,
                 total_size=total_size,
                 files=files,

@@ -50,7 +50,7 @@ class Channel(Generic[Incoming, Outgoing]):
         return cls(reader, writer, decoder=decoder)
 
     def send(self, message: Outgoing) -> None:
-        """Queue a message; it leaves in order, and `drained` waits until the queue is short.
+        """Queue a message; it leaves in order.
 
         To a closed channel it is dropped: whoever receives is told there.
         """
@@ -58,13 +58,6 @@ class Channel(Generic[Incoming, Outgoing]):
             return
         body = self._encoder.encode(message)
         self._writer.write(_LENGTH.pack(len(body)) + body)
-
-    async def drained(self) -> None:
-        """Wait until the other side has taken most of what was sent."""
-        try:
-            await self._writer.drain()
-        except ConnectionError as error:
-            raise ChannelClosedError("the other process is gone") from error
 
     async def receive(self) -> Incoming:
         """Return the next message.
