@@ -1,8 +1,11 @@
 """The composition root: the whole house, built by hand, in reading order.
 
-Start order is the order of the lines, stop order its reverse.
+Start order is the order of the lines, stop order its reverse. Before any of it, while there is one
+thread and no event loop, `give_up_privileges` makes three rooms of one process.
 """
 
+import os
+import pwd
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,17 +14,36 @@ from pathlib import Path
 from miauflixd import __version__
 from miauflixd.config.settings import Config
 from miauflixd.database.database import Database
+from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
+from miauflixd.keeper.messages import Configure
+from miauflixd.runtime import privileges
 from miauflixd.runtime.services import running
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
+from miauflixd.torrents.launching import EngineLauncher, PlainLauncher
+from miauflixd.torrents.passage import Passage
 from miauflixd.torrents.service import Torrents, engine_settings
 from miauflixd.torrents.store import SourceStore
+from miauflixd.tunnel.endpoints import Endpoints
+from miauflixd.tunnel.keeper_handle import KeeperHandle
+from miauflixd.tunnel.keeper_process import KeeperProcess
+from miauflixd.tunnel.model import ProviderName
+from miauflixd.tunnel.no_tunnel import NoTunnel
+from miauflixd.tunnel.ports import Http
+from miauflixd.tunnel.providers.mullvad import Mullvad
+from miauflixd.tunnel.providers.nordvpn import NordVpn
+from miauflixd.tunnel.providers.provider import Provider
+from miauflixd.tunnel.resolution import HostLookup, Resolution
+from miauflixd.tunnel.service import Tunnel
 from miauflixd.tunnel.settings import TunnelSettings
+from miauflixd.tunnel.store import TunnelStore
 from miauflixd.vault.keys import master_key
 from miauflixd.vault.sealing import Sealer
 from miauflixd.web import application as web_application
 from miauflixd.web import server as web_server
+
+_DATABASE = "miauflixd.sqlite3"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,44 +52,146 @@ class Application:
 
     url: str
     torrents: Torrents
+    tunnel: Tunnel | NoTunnel
 
     def status_line(self) -> str:
         """Return one line for `systemctl status`."""
         sources = self.torrents.sources()
         readers = sum(source.readers for source in sources)
-        return f"{self.url}: {len(sources)} sources, {readers} streams"
+        state = self.tunnel.view().state
+        return f"{self.url}: tunnel {state}, {len(sources)} sources, {readers} streams"
+
+
+def give_up_privileges(config: Config) -> KeeperHandle | None:
+    """Start the keeper with what the process may do, and become an ordinary user.
+
+    Returns:
+        The keeper, or `None` when the settings want no tunnel.
+
+    Raises:
+        SettingsError: the user that the settings name does not exist.
+        MiauflixdError: something of it did not work.
+    """
+    keeper = KeeperHandle.start() if config.vpn.mode == "required" else None
+    if os.geteuid() == 0 and config.service.user:
+        owner = privileges.account(config.service.user)
+        for folder in _own_folders(config):
+            _hand_over(folder, owner)
+        privileges.drop(config.service.user)
+    return keeper
 
 
 @asynccontextmanager
-async def application(config: Config) -> AsyncIterator[Application]:
+async def application(
+    config: Config, *, keeper: KeeperHandle | None = None
+) -> AsyncIterator[Application]:
     """Build miauflixd from its settings and run it for the length of the block.
+
+    Args:
+        config: the settings.
+        keeper: what `give_up_privileges` returned; nobody has talked to it yet.
 
     Raises:
         SettingsError: the settings ask for something that cannot be done here.
         ExceptionGroup: a service ended that should not.
     """
-    _refuse_open_road(config.vpn)
+    if config.vpn.mode == "required" and keeper is None:
+        raise SettingsError('vpn.mode: "required" needs a keeper, and nobody has started one')
     async with AsyncExitStack() as stack:
         data = config.storage.path
-        database = await stack.enter_async_context(Database.open(data / "miauflixd.sqlite3"))
+        downloads = Downloads(data / "downloads")
+        database = await stack.enter_async_context(Database.open(data / _DATABASE))
         sealer = Sealer(master_key(config.storage.sealing_key, folder=data))
-        store = await SourceStore.open(database=database, sealer=sealer)
+        sources = await SourceStore.open(database=database, sealer=sealer)
+        http = await stack.enter_async_context(host_client())
+        endpoints = await _endpoints(
+            config.vpn, TunnelStore(database=database, sealer=sealer), http
+        )
+
+        tunnel: Tunnel | NoTunnel
+        launcher: EngineLauncher
+        if keeper is None:
+            # The one place where an engine gets the host's own network: somebody has said so.
+            tunnel, launcher = NoTunnel(), PlainLauncher()
+        else:
+            # Nothing of the swarm leaves but through the tunnel: only the keeper starts engines.
+            process = await stack.enter_async_context(
+                KeeperProcess.open(keeper, _keeper_settings(config, downloads))
+            )
+            tunnel, launcher = Tunnel(keeper=process, ladder=endpoints), process
+        await stack.enter_async_context(running("endpoints", endpoints.run))
+        await stack.enter_async_context(running("tunnel", tunnel.run))
+
         engine = await stack.enter_async_context(
-            EngineProcess.open(engine_settings(config.torrents))
+            EngineProcess.open(engine_settings(config.torrents), launcher=launcher)
         )
         torrents = await stack.enter_async_context(
             Torrents.open(
                 settings=config.torrents,
                 engine=engine,
-                store=store,
-                downloads=Downloads(data / "downloads"),
+                store=sources,
+                downloads=downloads,
                 boot_id=_boot_id(),
             )
         )
         await stack.enter_async_context(running("torrents", torrents.run))
-        app = web_application.build(torrents=torrents, version=__version__)
+        passage = Passage(
+            tunnel=tunnel,
+            torrents=torrents,
+            engine=engine,
+            settings=config.torrents,
+            ask_for_port=config.vpn.port_forwarding,
+        )
+        await stack.enter_async_context(running("passage", passage.run))
+
+        app = web_application.build(
+            torrents=torrents, tunnel=tunnel, endpoints=endpoints, version=__version__
+        )
         url = await stack.enter_async_context(web_server.serve(app, config.web))
-        yield Application(url=url, torrents=torrents)
+        yield Application(url=url, torrents=torrents, tunnel=tunnel)
+
+
+def _keeper_settings(config: Config, downloads: Downloads) -> Configure:
+    return Configure(
+        namespace=config.vpn.namespace,
+        user=config.service.user,
+        resolvers=config.vpn.resolvers,
+        hidden=str(config.storage.path.absolute()),
+        shown=str(downloads.folder.absolute()),
+    )
+
+
+async def _endpoints(settings: TunnelSettings, store: TunnelStore, http: Http) -> Endpoints:
+    names = Resolution(
+        lookup=HostLookup(),
+        lan_ok=settings.lan_endpoints,
+        remembered=await store.remembered_addresses(),
+    )
+    providers: dict[ProviderName, Provider] = {
+        "nordvpn": NordVpn(http=http),
+        "mullvad": Mullvad(http=http),
+    }
+    return await Endpoints.open(settings=settings, store=store, names=names, providers=providers)
+
+
+def _own_folders(config: Config) -> list[Path]:
+    """Return the folders that the house writes to."""
+    folders = [config.storage.path, config.storage.path / "downloads"]
+    if config.web.unix_socket is not None:
+        folders.append(config.web.unix_socket.parent)
+    return folders
+
+
+def _hand_over(folder: Path, owner: pwd.struct_passwd) -> None:
+    """Make a folder, or take one that is root's; what others use as well is left alone."""
+    try:
+        new = not folder.exists()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ours = new or (folder / _DATABASE).exists() or not any(folder.iterdir())
+        if ours and folder.stat().st_uid == 0:
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+    except OSError as error:
+        raise SettingsError(f"{folder}: cannot be made the user's ({error.strerror})") from error
 
 
 def _boot_id() -> str:
@@ -76,17 +200,3 @@ def _boot_id() -> str:
     It tells a crash of ours, which loses nothing that was written, from a loss of power.
     """
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def _refuse_open_road(settings: TunnelSettings) -> None:
-    """Start no engine in the host's own network unless somebody has said so.
-
-    Invariant: with `vpn.mode = "required"` nothing of the swarm leaves but through the tunnel. This
-    version cannot build one yet, so it builds nothing.
-    """
-    if settings.mode != "off":
-        raise SettingsError(
-            'vpn.mode: "required" cannot be kept, for this version has no tunnel yet\n'
-            '  hint: vpn.mode = "off" lets the swarm see the address of this machine; '
-            "only set it where that is what you want"
-        )

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from miauflixd import __version__
@@ -33,10 +34,12 @@ def _run(parsed: argparse.Namespace) -> int:
 
     loaded = load(parsed.config, os.environ)
     # Only now: bad settings are refused before half of the program is imported.
-    from miauflixd.bootstrap import application  # noqa: PLC0415 -- as above
+    from miauflixd.bootstrap import application, give_up_privileges  # noqa: PLC0415 -- as above
     from miauflixd.daemon import run  # noqa: PLC0415 -- as above
 
-    return run(loaded.config, application=application)
+    # Here, with one thread and no event loop: privileges belong to a thread.
+    keeper = give_up_privileges(loaded.config)
+    return run(loaded.config, application=partial(application, keeper=keeper))
 
 
 def _check(parsed: argparse.Namespace) -> int:
@@ -67,6 +70,12 @@ def _demo(parsed: argparse.Namespace) -> int:
     return run(data=parsed.data, port=parsed.port)
 
 
+def _vpn(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.vpn import run  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return run(parsed)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miauflixd",
@@ -90,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(show)
     show.set_defaults(command=_show)
 
+    _add_vpn(commands.add_parser("vpn", help="look at the tunnel, and say where it may lead"))
+
     demo = commands.add_parser("demo", help="play a film out of a swarm on this machine alone")
     demo.add_argument(
         "--data", type=Path, metavar="DIR", help="keep its files here (default: away)"
@@ -97,6 +108,35 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=_port, default=0, metavar="N", help="(default: a free one)")
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _add_vpn(vpn: argparse.ArgumentParser) -> None:
+    """Add what can be asked of a running daemon's tunnel."""
+    actions = vpn.add_subparsers(required=True, metavar="ACTION", dest="action")
+    endpoint = "an id, or part of a name that fits no other"
+
+    actions.add_parser("status", help="what it does, since when, why, and what next")
+    test = actions.add_parser("test", help="try an endpoint beside the one in use")
+    test.add_argument("endpoint", nargs="?", help=f"{endpoint} (default: the one in use)")
+    switch = actions.add_parser("switch", help="change to another endpoint")
+    switch.add_argument("endpoint", nargs="?", help=f"{endpoint} (default: the next best)")
+    add = actions.add_parser("import", help="add WireGuard files, or an account with a provider")
+    add.add_argument("files", nargs="*", type=Path, metavar="FILE", help=".conf, or .zip of them")
+    account = add.add_mutually_exclusive_group()
+    account.add_argument("--nordvpn", action="store_true", help="ask for NordVPN's access token")
+    account.add_argument(
+        "--mullvad", action="store_true", help="ask for a Mullvad account's number"
+    )
+    add.add_argument(
+        "--yes", action="store_true", help="import what can be used without a question"
+    )
+    actions.add_parser("list", help="all endpoints, the most preferred first")
+    remove = actions.add_parser("remove", help="forget an endpoint, or an account and its servers")
+    remove.add_argument("endpoint", help=endpoint)
+    for action in actions.choices.values():
+        action.add_argument("--json", action="store_true", help="print what the API answers")
+        _add_config(action)
+        action.set_defaults(command=_vpn)
 
 
 def _add_config(parser: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:

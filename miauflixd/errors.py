@@ -33,6 +33,28 @@ class ConflictError(MiauflixdError):
     code = "conflict"
 
 
+class UnauthenticatedError(MiauflixdError):
+    """Nobody knows who asks, so they may try again once they have said."""
+
+    code = "unauthenticated"
+
+
+class RateLimitedError(MiauflixdError):
+    """The one who asks has asked too often."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        """Say when it is worth trying again.
+
+        Args:
+            message: a sentence for a person.
+            retry_after: seconds from now.
+        """
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class ForbiddenError(MiauflixdError):
     """Whoever asks may not do this."""
 

@@ -19,6 +19,7 @@ from miauflixd.demo.metainfo import Torrent
 from miauflixd.demo.swarm import Swarm
 from miauflixd.engine.messages import AddMetainfo, Configure, ProgressReport
 from miauflixd.torrents.engine_process import EngineDiedError, EngineProcess
+from miauflixd.torrents.launching import PlainLauncher
 from tests.bench.measuring import family
 from tests.torrent_files import noise
 
@@ -120,7 +121,11 @@ async def seeding(
         upload_rate=upload_rate,
         dht=False,
     )
-    async with EngineProcess.open(settings) as engine, asyncio.TaskGroup() as group:
+    async with (
+        EngineProcess.open(settings, launcher=PlainLauncher()) as engine,
+        asyncio.TaskGroup() as group,
+    ):
+        engine.set_network(up=True)
         seeder = Seeder(engine)
         listening = group.create_task(seeder.listen(), name=f"seeder {number}")
         engine.send(

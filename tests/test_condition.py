@@ -36,6 +36,30 @@ WATCHED = Circumstances(
             "No peer has been found yet.",
         ),
         ({"active": False}, Activity.DORMANT, "Nobody has asked for it lately."),
+        ({"no_road": "It is down."}, Activity.TUNNEL_DOWN, "It is down."),
+        ({"no_road": "It is down.", "known": False}, Activity.TUNNEL_DOWN, "It is down."),
+        # What needs nobody else goes on.
+        (
+            {"no_road": "It is down.", "wanting": False},
+            Activity.IDLE,
+            "Nothing of it is wanted now.",
+        ),
+        (
+            {"no_road": "It is down.", "checked": False},
+            Activity.CHECKING,
+            "Reading what is on the disk already.",
+        ),
+        (
+            {"no_road": "It is down.", "complete": True, "wanting": False},
+            Activity.COMPLETE,
+            "Everything is here.",
+        ),
+        (
+            {"no_road": "It is down.", "active": False},
+            Activity.DORMANT,
+            "Nobody has asked for it lately.",
+        ),
+        ({"no_road": "It is down.", "failure": "It is broken."}, Activity.FAILED, "It is broken."),
         ({"no_room": True}, Activity.DISK_FULL, "There is too little room on the disk."),
         ({"failure": "It is broken."}, Activity.FAILED, "It is broken."),
         ({"failure": "It is broken.", "no_room": True}, Activity.FAILED, "It is broken."),
@@ -51,6 +75,7 @@ def test_a_source_says_what_it_does_and_why(changed, activity, reason):
     now=st.builds(
         Circumstances,
         failure=st.none() | st.just("It is broken."),
+        no_road=st.none() | st.just("It is down."),
         peers=st.integers(0, 5),
         **dict.fromkeys(
             ("active", "known", "checked", "complete", "wanting", "no_room"), st.booleans()

@@ -332,7 +332,7 @@ async def test_our_own_migrations_make_a_database_from_nothing(path):
     async with Database.open(path):
         pass
 
-    assert tables(path) == {"meta", "sources", "source_hashes", "schema_migration"}
+    assert tables(path) == {"meta", "schema_migration", "sources", "source_hashes", "vpn_rungs"}
     assert not (path.parent / "backups").exists()
 
 

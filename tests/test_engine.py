@@ -1,5 +1,6 @@
 """The engine over its socket pair: commands in, and what comes of them as events."""
 
+import asyncio
 import base64
 import os
 import signal
@@ -37,6 +38,7 @@ from miauflixd.engine.messages import (
     SaveResumeData,
 )
 from miauflixd.torrents.engine_process import EngineDiedError, EngineProcess
+from miauflixd.torrents.launching import PlainLauncher
 from tests.test_metainfo import Swarm as CarelessSwarm
 from tests.test_metainfo import changed, evil_torrent
 from tests.torrent_files import LEAF, MAKERS, bencode, noise, v1, write_by_index
@@ -57,12 +59,12 @@ class Engine:
         self.port = port
         self.pid = process.pid
         self.said: list[Event] = []
-        self._process = process
+        self.process = process
         self._events = process.events()
 
     def send(self, *commands: Command) -> None:
         for command in commands:
-            self._process.send(command)
+            self.process.send(command)
 
     async def says(self, kind: type[E], holds: Callable[[E], bool] = lambda _: True) -> E:
         """Listen until it says something; what it says meanwhile is in `said`."""
@@ -87,7 +89,9 @@ class Engine:
 
 
 @asynccontextmanager
-async def engine(host: str = "127.0.0.1", *, upload_rate: int = 0) -> AsyncIterator[Engine]:
+async def engine(
+    host: str = "127.0.0.1", *, upload_rate: int = 0, dht: bool = False, up: bool = True
+) -> AsyncIterator[Engine]:
     """Run an engine for the length of the block."""
     port = free_port()
     settings = Configure(
@@ -95,17 +99,22 @@ async def engine(host: str = "127.0.0.1", *, upload_rate: int = 0) -> AsyncItera
         connections=20,
         download_rate=0,
         upload_rate=upload_rate,
-        dht=False,
+        dht=dht,
     )
-    async with EngineProcess.open(settings) as process:
+    async with EngineProcess.open(settings, launcher=PlainLauncher()) as process:
+        if up:
+            process.set_network(up=True)
         yield Engine(process, host=host, port=port)
 
 
 class Shared:
     """A torrent, and a folder with its files for a seeder."""
 
-    def __init__(self, folder: Path, contents: Mapping[str, bytes], *, kind: str) -> None:
-        self.metainfo = bencode(MAKERS[kind](contents, piece_length=PIECE))
+    def __init__(
+        self, folder: Path, contents: Mapping[str, bytes], *, kind: str, tracker: str | None = None
+    ) -> None:
+        announced = {} if tracker is None else {b"announce": tracker.encode()}
+        self.metainfo = bencode({**announced, **MAKERS[kind](contents, piece_length=PIECE)})
         torrent = metainfos.load(self.metainfo).ti
         assert torrent is not None
         self.count = torrent.num_pieces()
@@ -298,6 +307,21 @@ async def test_a_torrent_removed_the_moment_it_was_added_is_gone(tmp_path):
         one.send(SaveResumeData())
         await one.says(Saved)
         assert not any(isinstance(event, ProgressReport | ResumeData) for event in one.said)
+
+
+async def test_a_magnet_link_removed_at_any_moment_is_gone(tmp_path):
+    shared = Shared(tmp_path, SHOW, kind="v1")
+    async with engine("127.0.0.41") as seeder, engine() as leecher:
+        shared.seed(seeder)
+        folder, uri = str(tmp_path / "show"), magnets(shared)["btih"]
+        for moment in range(40):
+            leecher.send(AddMagnet(torrent_id="show", save_path=folder, uri=uri), to(seeder))
+            # Its metadata takes some 50 ms to arrive, and is looked at in several steps.
+            await asyncio.sleep(moment / 500)
+            leecher.send(Remove(torrent_id="show"), shared.wanting({0}), Reread(torrent_id="show"))
+            await leecher.says(Removed)
+        leecher.send(SaveResumeData())
+        await leecher.says(Saved)
 
 
 # --- the end, and after it ------------------------------------------------------------------------

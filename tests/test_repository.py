@@ -16,6 +16,7 @@ COMMANDS = (
     "scripts/bench",
     "scripts/check",
     "scripts/demo",
+    "scripts/lab",
     "scripts/lock",
     "scripts/test",
 )
@@ -201,3 +202,14 @@ def test_the_path_of_a_machine_is_recognised(before, folder):
 @pytest.mark.parametrize("text", ["https://c.example/work/x", "../root/x", "/roots/x", "/tmp/week"])
 def test_another_path_is_left_alone(text):
     assert not OWN_PATHS.search(text.encode())
+
+
+def test_only_egress_opens_a_client_session():
+    """There are two ways out over HTTP, and no third; the demo talks to its own daemon."""
+    package = ROOT / "miauflixd"
+    openers = {
+        file.relative_to(package).parts[0]
+        for file in package.rglob("*.py")
+        if "ClientSession(" in file.read_text()
+    }
+    assert openers == {"egress", "demo"}

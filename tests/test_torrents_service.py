@@ -14,6 +14,7 @@ from miauflixd.engine.messages import (
     AddMetainfo,
     Command,
     Event,
+    ExternalAddress,
     Inspect,
     Metadata,
     Pieces,
@@ -32,6 +33,7 @@ from miauflixd.engine.messages import (
 )
 from miauflixd.errors import StorageFullError
 from miauflixd.runtime.services import running
+from miauflixd.torrents import road
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineDiedError, EngineProcess
 from miauflixd.torrents.model import Activity, BadTorrentError, NoSourceError, SourceId
@@ -39,6 +41,7 @@ from miauflixd.torrents.reader import NoDataError, SourceFailedError
 from miauflixd.torrents.service import Torrents
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.torrents.store import SourceStore
+from miauflixd.tunnel.errors import TunnelDownError
 from miauflixd.vault.sealing import Sealer
 from tests.torrent_files import LEAF, bencode, noise, v1
 
@@ -54,6 +57,8 @@ class PaperEngine(EngineProcess):
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.torrents: set[str] = set()
+        self.on_disk = b"\x00"
+        """What it finds of each torrent, in bits."""
         self._said: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def send(self, command: Command) -> None:
@@ -64,7 +69,7 @@ class PaperEngine(EngineProcess):
             case AddMetainfo() | AddMagnet():
                 self.torrents.add(command.torrent_id)
                 if isinstance(command, AddMetainfo):
-                    self.say(Pieces(torrent_id=command.torrent_id, have=b"\x00"))
+                    self.say(Pieces(torrent_id=command.torrent_id, have=self.on_disk))
             case Remove():
                 self.torrents.discard(command.torrent_id)
                 self.say(Removed(torrent_id=command.torrent_id))
@@ -333,6 +338,126 @@ async def test_a_broken_disk_fails_the_source(place):
         with pytest.raises(SourceFailedError, match="Input/output error"):
             async with torrents.reader(source_id, None) as reader:
                 await anext(reader.spans(0, 1))
+
+
+# --- without a road -------------------------------------------------------------------------------
+
+
+async def test_without_a_road_a_source_says_so_and_what_happens_next(place):
+    async with place.house() as (torrents, _):
+        source_id = await torrents.add_metainfo(METAINFO)
+        await until(torrents, lambda: activity(torrents, source_id) is Activity.DOWNLOADING)
+        torrents.set_road(up=False, reason="Sweden #12 does not answer any more")
+        condition = torrents.source(source_id).condition
+        assert condition.activity is Activity.TUNNEL_DOWN
+        assert condition.reason == "The VPN tunnel is down: Sweden #12 does not answer any more."
+        assert condition.next == "It goes on by itself when the tunnel is back."
+        torrents.set_road(up=False, reason="All servers are silent.")
+        condition = torrents.source(source_id).condition
+        assert condition.reason == "The VPN tunnel is down: All servers are silent."
+        torrents.set_road(up=True)
+        assert activity(torrents, source_id) is Activity.DOWNLOADING
+
+
+async def test_whoever_follows_the_sources_hears_of_the_road(place):
+    async with place.house() as (torrents, _):
+        source_id = await torrents.add_magnet(MAGNET)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                until(torrents, lambda: activity(torrents, source_id) is Activity.TUNNEL_DOWN)
+            )
+            await asyncio.sleep(0)
+            torrents.set_road(up=False, reason="It is down")
+
+
+async def test_what_is_on_the_disk_is_read_without_a_road_and_nothing_else(place, monkeypatch):
+    monkeypatch.setattr(road, "_PATIENCE", 0.0)
+    async with place.house(no_data_timeout=20) as (torrents, engine):
+        source_id = await torrents.add_metainfo(METAINFO)
+        write_film(place, source_id)
+        engine.say(PiecesFinished(torrent_id=source_id, pieces=[0, 1]))
+        await until(torrents, lambda: torrents.source(source_id).have == 2 * LEAF)
+        torrents.set_road(up=False, reason="It is down")
+        async with torrents.reader(source_id, None) as reader:
+            span = await anext(reader.spans(0, 2 * LEAF))
+            assert (span.offset, span.length) == (0, 2 * LEAF)
+            with pytest.raises(TunnelDownError, match="The VPN tunnel is down: It is down"):
+                await anext(reader.spans(2 * LEAF, 3 * LEAF))
+
+
+def write_film(place: Place, source_id: SourceId) -> None:
+    folder = place.downloads / source_id
+    folder.mkdir(parents=True)
+    (folder / "0").write_bytes(FILM["film.mkv"])
+
+
+async def test_a_source_that_wakes_without_a_road_looks_at_the_disk_first(place, monkeypatch):
+    monkeypatch.setattr(road, "_PATIENCE", 0.0)
+    async with place.house() as (torrents, _):
+        source_id = await torrents.add_metainfo(METAINFO)
+        write_film(place, source_id)
+    async with place.house(no_data_timeout=20) as (torrents, engine):
+        engine.on_disk = b"\xff"
+        torrents.set_road(up=False, reason="It is down")
+        async with torrents.reader(source_id, None) as reader:
+            assert (await anext(reader.spans(0, LEAF))).length == LEAF
+
+
+async def test_a_road_that_is_gone_for_a_moment_is_waited_for(place):
+    async with place.house(no_data_timeout=0.3) as (torrents, engine):
+        source_id = await torrents.add_metainfo(METAINFO)
+        write_film(place, source_id)
+        async with torrents.reader(source_id, None) as reader, asyncio.TaskGroup() as group:
+            first = group.create_task(anext(reader.spans(0, 1)))
+            await until(torrents, lambda: torrents.source(source_id).readers == 1)
+            for up in (False, True, False, True):
+                # In all it is longer than it would wait for a swarm that gives nothing.
+                await asyncio.wait([first], timeout=0.2)
+                torrents.set_road(up=up, reason="It is down")
+            assert not first.done()
+            engine.say(PiecesFinished(torrent_id=source_id, pieces=[0]))
+
+
+async def test_who_has_begun_to_watch_is_not_cut_off_as_soon_as_who_has_not(place, monkeypatch):
+    monkeypatch.setattr(road, "_PATIENCE", 0.0)
+    async with place.house(no_data_timeout=0.5) as (torrents, engine):
+        source_id = await torrents.add_metainfo(METAINFO)
+        write_film(place, source_id)
+        engine.say(PiecesFinished(torrent_id=source_id, pieces=[0]))
+        await until(torrents, lambda: torrents.source(source_id).have == LEAF)
+        async with torrents.reader(source_id, None) as reader:
+            watching = reader.spans(0, 3 * LEAF)
+            await anext(watching)
+            torrents.set_road(up=False, reason="It is down")
+            with pytest.raises(TunnelDownError):
+                await anext(reader.spans(2 * LEAF, 3 * LEAF))
+            async with asyncio.TaskGroup() as group:
+                second = group.create_task(anext(watching))
+                await asyncio.wait([second], timeout=0.1)
+                assert not second.done()
+                engine.say(PiecesFinished(torrent_id=source_id, pieces=[1]))
+            # And yet there is an end to it.
+            with pytest.raises(TunnelDownError):
+                await anext(watching)
+
+
+async def test_without_a_road_nobody_waits_long_for_what_a_magnet_link_holds(place, monkeypatch):
+    monkeypatch.setattr(road, "_PATIENCE", 0.0)
+    async with place.house(no_data_timeout=20) as (torrents, _):
+        source_id = await torrents.add_magnet(MAGNET)
+        torrents.set_road(up=False, reason="It is down")
+        with pytest.raises(TunnelDownError):
+            async with torrents.reader(source_id, None):
+                pass
+
+
+async def test_the_address_that_the_swarm_sees_is_known(place):
+    async with place.house() as (torrents, engine):
+        assert torrents.external_address is None
+        for address in ("198.51.100.7", None):
+            engine.say(ExternalAddress(address=address))
+            await torrents.add_metainfo(METAINFO)  # what was said before was heard
+            assert torrents.external_address == address
 
 
 # --- removing -------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from miauflixd.errors import (
     UnavailableError,
 )
 from miauflixd.torrents.reader import NoDataError
+from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.web.application import build
 from miauflixd.web.byte_ranges import UnsatisfiableRangeError
 from miauflixd.web.guards import is_foreign, is_ours
@@ -34,6 +35,7 @@ from miauflixd.web.problems import status_of
 from miauflixd.web.server import serve
 from miauflixd.web.settings import WebSettings
 from tests.fakes import FakeTorrents
+from tests.tunnel_fakes import NoEndpoints
 
 MAGNET = "magnet:?xt=urn:btih:dd8255ecdc7ca55fb0bbf81323d87062db1f6d1c"
 INFO_HASH = "dd8255ecdc7ca55fb0bbf81323d87062db1f6d1c"
@@ -54,7 +56,14 @@ def torrents():
 
 @pytest.fixture
 def app(torrents):
-    return build(torrents=torrents, version="1.2.3", own_names=["nas"], limits=LIMITS)
+    return build(
+        torrents=torrents,
+        tunnel=NoTunnel(),
+        endpoints=NoEndpoints(),
+        version="1.2.3",
+        own_names=["nas"],
+        limits=LIMITS,
+    )
 
 
 @pytest.fixture
@@ -418,6 +427,8 @@ async def test_a_listener_hears_of_every_source_and_then_of_each_change(client, 
     async with events(client) as (_, heard):
         name, source = await anext(heard)
         assert (name, source["id"], source["name"]) == ("torrent", source_id, None)
+        name, tunnel = await anext(heard)
+        assert (name, tunnel["state"]) == ("tunnel", "off")
         assert await anext(heard) == ("ready", {})
         torrents.learn(source_id, name="A film", files={"a.mkv": b"x"})
         name, source = await anext(heard)
@@ -549,6 +560,7 @@ def test_every_error_that_a_request_can_meet_is_of_a_kind_that_http_knows():
     # These are nobody's doing who asks: they end the process, or are a mistake of ours.
     ours = {
         *("SettingsError", "ServiceExitedError", "EngineDiedError", "DaemonDiedError"),
+        *("KeeperDiedError", "RefusedError", "PrivilegesError"),
         *("DatabaseUnusableError", "MigrationFailedError", "UnsealError"),
     }
     unknown = [
@@ -562,7 +574,14 @@ def test_every_error_that_a_request_can_meet_is_of_a_kind_that_http_knows():
 
 async def answer_from(raises: Exception) -> aiohttp.ClientResponse:
     """Return the client's answer of an application whose `/x` raises this."""
-    app = build(torrents=FakeTorrents(), version="1", own_names=(), limits=LIMITS)
+    app = build(
+        torrents=FakeTorrents(),
+        tunnel=NoTunnel(),
+        endpoints=NoEndpoints(),
+        version="1",
+        own_names=(),
+        limits=LIMITS,
+    )
 
     async def handler(request):
         raise raises

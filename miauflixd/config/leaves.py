@@ -53,7 +53,7 @@ class Leaf:
     @property
     def expected(self) -> str:
         """What it accepts, to be read after "should be"."""
-        return _expected(_plain(self.type))
+        return _expected(inspect.type_info(self.type))
 
     @property
     def choices(self) -> tuple[object, ...]:
@@ -171,8 +171,14 @@ def _from_text(kind: type, value: object) -> object:
     return Secret(value)
 
 
-def _expected(info: inspect.Type) -> str:
+def _expected(info: inspect.Type) -> str:  # noqa: C901 - a table, a line for each kind
     match info:
+        case inspect.Metadata(extra_json_schema={"description": str(words)}):
+            pass  # it says better than its pattern does
+        case inspect.Metadata(type=inner):
+            words = _expected(inner)
+        case inspect.UnionType(types=types):
+            words = _expected(next(t for t in types if not isinstance(t, inspect.NoneType)))
         case inspect.BoolType():
             words = "true or false"
         case inspect.IntType():

@@ -1,8 +1,8 @@
 """What there is to set: each package's own settings, one table of the file for each."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from miauflixd.database.settings import StorageSettings
 from miauflixd.torrents.settings import TorrentsSettings
@@ -17,6 +17,22 @@ class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The least important kind of line that is still written."""
 
 
+class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The daemon as a process."""
+
+    user: Annotated[
+        str,
+        Meta(
+            pattern=r"^([a-z_][a-z0-9_-]{0,31})?\Z",
+            description='the name of a user, or "" for none',
+        ),
+    ] = "miauflix"
+    """Whom everything but the keeper runs as, when the daemon is started as root.
+
+    Empty: as whoever starts it, with all privileges. For a machine that has no such user.
+    """
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings. Only the composition root sees them together."""
 
@@ -24,4 +40,5 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     torrents: TorrentsSettings = TorrentsSettings()
     vpn: TunnelSettings = TunnelSettings()
     storage: StorageSettings = StorageSettings()
+    service: ServiceSettings = ServiceSettings()
     log: LogSettings = LogSettings()

@@ -198,6 +198,9 @@ dht = false
 [vpn]
 mode = "off"
 
+[service]
+user = ""
+
 [storage]
 path = {data}
 

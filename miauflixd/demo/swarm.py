@@ -11,6 +11,7 @@ from miauflixd.demo.tracker import Tracker
 from miauflixd.engine.messages import AddMetainfo, Configure, Rejected
 from miauflixd.errors import UnavailableError
 from miauflixd.torrents.engine_process import EngineProcess
+from miauflixd.torrents.launching import PlainLauncher
 
 _FIRST_ADDRESS = 11
 """The last number of the first address, 127.0.0.11: well away from everybody's 127.0.0.1."""
@@ -133,7 +134,11 @@ async def _seed(
         upload_rate=rate,
         dht=False,
     )
-    async with EngineProcess.open(settings) as engine, asyncio.TaskGroup() as group:
+    async with (
+        EngineProcess.open(settings, launcher=PlainLauncher()) as engine,
+        asyncio.TaskGroup() as group,
+    ):
+        engine.set_network(up=True)  # the loopback, which is always there
         engine.send(
             AddMetainfo(
                 torrent_id=_TORRENT_ID,

@@ -4,6 +4,8 @@ The house sends commands, the engine sends events. Neither waits for an answer: 
 itself what is true now, so nothing is lost that the next one would not repair.
 """
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct
 
@@ -19,11 +21,33 @@ class Configure(Message, frozen=True):
     """The first command, and later again whenever limits change."""
 
     listen: list[str]
+    """`address:port` or `interface:port`, as libtorrent's `listen_interfaces`."""
     connections: int
     download_rate: int
     """Bytes per second, 0 for no limit."""
     upload_rate: int
     dht: bool
+
+
+class SetNetwork(Message, frozen=True):
+    """Say whether there is a way out, and whether it is still the same one.
+
+    The session starts with none unless told so before: torrents can be added, their files can be
+    read and hashed, and nothing is sent.
+    """
+
+    up: bool
+    generation: int = 0
+    """A new number: another server is behind the interface, so every connection is dead and is to
+    be made anew at once."""
+
+
+class OpenSocket(Message, frozen=True):
+    """Make a socket here, where the tunnel is, and hand it over; answered by `SocketOpened`."""
+
+    request: int
+    family: Literal["inet", "inet6"]
+    kind: Literal["stream", "datagram"]
 
 
 class AddMagnet(Message, frozen=True):
@@ -104,6 +128,8 @@ class SaveResumeData(Message, frozen=True):
 
 Command = (
     Configure
+    | SetNetwork
+    | OpenSocket
     | AddMagnet
     | Inspect
     | AddMetainfo
@@ -124,6 +150,21 @@ class Started(Message, frozen=True):
     """The session is up; sent once, after the first `Configure`."""
 
     libtorrent_version: str
+
+
+class SocketOpened(Message, frozen=True):
+    """The socket that was asked for travels with this message, or there is none."""
+
+    request: int
+    error: int = 0
+    """The errno; 0: the socket is here."""
+
+
+class ExternalAddress(Message, frozen=True):
+    """The address under which the swarm sees us, as most peers and trackers say."""
+
+    address: str | None
+    """`None`: it is not known any more, for the road is another one, or closed."""
 
 
 class Rejected(Message, frozen=True):
@@ -233,6 +274,8 @@ class Removed(Message, frozen=True):
 
 Event = (
     Started
+    | SocketOpened
+    | ExternalAddress
     | Rejected
     | Metadata
     | Pieces

@@ -133,13 +133,26 @@ def load(metainfo: bytes) -> lt.add_torrent_params:
     if len(lt.bencode(raw)) != len(metainfo):
         raise RefusedError("It says something twice, or something follows its end.")
     refuse_hostile(raw)
-    # A web seed makes us fetch whatever address its author likes.
-    params.url_seeds = []
-    params.http_seeds = []
     trackers = list(_trackers(raw))[:MAX_TRACKERS]
     params.trackers = [url for url, _ in trackers]
     params.tracker_tiers = [tier for _, tier in trackers]
+    ask_only_trackers(params)
     return params
+
+
+def ask_only_trackers(params: lt.add_torrent_params) -> None:
+    """Take out all addresses that are to be fetched from, but for trackers that we would ask."""
+    # A web seed makes us fetch whatever address its author likes.
+    params.url_seeds = []
+    params.http_seeds = []
+    tiers = chain(params.tracker_tiers, repeat(0))
+    trackers = [
+        (url, tier)
+        for url, tier in zip(params.trackers, tiers, strict=False)
+        if _may_be_asked(url.encode())
+    ][:MAX_TRACKERS]
+    params.trackers = [url for url, _ in trackers]
+    params.tracker_tiers = [tier for _, tier in trackers]
 
 
 def refuse_hostile(raw: dict[bytes, Any]) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,17 +17,17 @@ from typing import Self, assert_never
 
 import libtorrent as lt
 
-from miauflixd.engine import metainfo, recovery, tuning
+from miauflixd.engine import metainfo, recovery, sockets, tuning
 from miauflixd.engine.messages import (
     AddMagnet,
     AddMetainfo,
     Command,
     Configure,
     ConnectPeer,
-    Event,
     HashFailed,
     Inspect,
     Metadata,
+    OpenSocket,
     Pieces,
     PiecesFinished,
     Prioritize,
@@ -42,10 +42,13 @@ from miauflixd.engine.messages import (
     Saved,
     SaveResumeData,
     SetHunger,
+    SetNetwork,
     Started,
     StorageFailed,
 )
 from miauflixd.engine.meter import Meter
+from miauflixd.engine.network import Network
+from miauflixd.engine.sockets import Emit
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +106,7 @@ class Session:
         self,
         *,
         configure: Configure,
-        emit: Callable[[Event], None],
+        emit: Emit,
         group: asyncio.TaskGroup,
     ) -> None:
         self._emit = emit
@@ -117,13 +120,12 @@ class Session:
         parameters.disk_io_constructor = tuning.DISK_IO
         self._session = lt.session(parameters)
         self._session.set_peer_class_filter(tuning.everybody_is_limited())
+        self._network = Network(session=self._session, configure=configure, emit=emit)
         emit(Started(libtorrent_version=lt.__version__))
 
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls, *, configure: Configure, emit: Callable[[Event], None]
-    ) -> AsyncIterator[Self]:
+    async def open(cls, *, configure: Configure, emit: Emit) -> AsyncIterator[Self]:
         """Turn commands into what libtorrent does, and alerts into events, for the block's length.
 
         Raises:
@@ -145,6 +147,7 @@ class Session:
                 try:
                     yield session
                 finally:
+                    session._network.close()
                     session._session.set_alert_fd(-1)
                     loop.remove_reader(bell)
                     for task in regularly:
@@ -156,7 +159,11 @@ class Session:
         """Do what the house asks; the outcome arrives as events."""
         match command:
             case Configure():
-                self._session.apply_settings(tuning.limits(command))
+                self._network.configure(command, self._handles())
+            case SetNetwork():
+                self._network.set(command, self._handles())
+            case OpenSocket():
+                sockets.hand_over(command, self._emit)
             case SetHunger(hungry=hungry):
                 self._session.apply_settings(tuning.request_queue(hungry=hungry))
             case SaveResumeData():
@@ -178,8 +185,10 @@ class Session:
         if torrent is None:
             if isinstance(command, Remove):
                 self._emit(Removed(torrent_id=command.torrent_id))
+        elif torrent.removing:
+            pass  # it is answered by `Removed` anyway, and its handle may end any moment
         elif torrent.handle is None:
-            torrent.removing |= isinstance(command, Remove)
+            torrent.removing = isinstance(command, Remove)
             torrent.pending.append(command)
         else:
             self._handle_for(torrent, torrent.handle, command)
@@ -223,6 +232,7 @@ class Session:
                 Rejected(torrent_id=command.torrent_id, detail="This magnet link cannot be read")
             )
             return
+        metainfo.ask_only_trackers(parameters)
         parameters.renamed_files = metainfo.opaque_names_ahead()
         parameters.piece_priorities = [0] * _METADATA_PRIORITIES
         self._add(_Torrent(torrent_id=command.torrent_id), parameters, command.save_path)
@@ -247,6 +257,8 @@ class Session:
                 parameters.peers = resumed.peers
                 parameters.total_uploaded = resumed.total_uploaded
                 parameters.total_downloaded = resumed.total_downloaded
+                torrent.uploading.inherited = resumed.total_uploaded
+                torrent.downloading.inherited = resumed.total_downloaded
                 if not command.recheck and len(resumed.have_pieces) == len(have):
                     have = resumed.have_pieces
                     parameters.unfinished_pieces = resumed.unfinished_pieces
@@ -281,8 +293,12 @@ class Session:
 
     def _add(self, torrent: _Torrent, parameters: lt.add_torrent_params, save_path: str) -> None:
         # The house never adds what it has already, so a duplicate is a mistake worth hearing of.
-        # update_subscribe: changes of state are reported. Not auto_managed: see `tuning`.
-        flags = lt.torrent_flags.update_subscribe | lt.torrent_flags.duplicate_is_error
+        # Not auto_managed: see `tuning`.
+        flags = (
+            lt.torrent_flags.update_subscribe  # changes of state are reported
+            | lt.torrent_flags.duplicate_is_error
+            | lt.torrent_flags.apply_ip_filter  # how `network` disconnects
+        )
         parameters.flags = flags | (parameters.flags & lt.torrent_flags.seed_mode)
         # The last component is our id: it is how the answering alert is recognised.
         parameters.save_path = save_path
@@ -315,7 +331,7 @@ class Session:
             self._emit(PiecesFinished(torrent_id=torrent_id, pieces=pieces))
         finished.clear()
 
-    def _on_alert(self, alert: lt.alert) -> None:  # noqa: C901, PLR0912 - a table of alerts, nothing else
+    def _on_alert(self, alert: lt.alert) -> None:  # noqa: C901, PLR0911, PLR0912 - a table of alerts, nothing else
         if isinstance(alert, lt.alerts_dropped_alert):
             logger.warning("libtorrent dropped alerts; reading the state of every torrent again")
             self._reread_all()
@@ -326,16 +342,22 @@ class Session:
         if isinstance(alert, lt.add_torrent_alert):
             self._on_added(alert)
             return
+        if isinstance(alert, lt.external_ip_alert):
+            self._network.on_external_address(alert.external_address)
+            return
+        if isinstance(alert, lt.listen_failed_alert):
+            logger.warning("Peers cannot reach us: %s", alert.message())
+            return
         if not isinstance(alert, lt.torrent_alert):
             return
         torrent = self._by_handle.get(alert.handle)
         if torrent is None:
             return
         match alert:
-            case lt.metadata_received_alert():
+            case lt.metadata_received_alert() if not torrent.removing:
                 alert.handle.save_resume_data(lt.save_resume_flags_t.save_info_dict)
                 self._saving += 1
-            case lt.torrent_checked_alert():
+            case lt.torrent_checked_alert() if not torrent.removing:
                 alert.handle.post_status(lt.torrent_handle.query_pieces)
             case lt.save_resume_data_alert():
                 self._on_resume_data(torrent, alert.params)
@@ -380,7 +402,7 @@ class Session:
     def _on_metadata(self, torrent: _Torrent, parameters: lt.add_torrent_params) -> None:
         """Check what peers sent as strictly as what a person brings."""
         handle = torrent.handle
-        if handle is None:
+        if handle is None or torrent.removing:
             return
         try:
             encoded = metainfo.from_peers(parameters)
@@ -429,14 +451,17 @@ class Session:
                 continue
             if status.pieces:
                 self._emit(Pieces(torrent_id=torrent.torrent_id, have=_to_bits(status.pieces)))
+            down, up = torrent.downloading, torrent.uploading
+            down.look(status.total_payload_download, status.all_time_download, now)
+            up.look(status.total_payload_upload, status.all_time_upload, now)
             report.append(
                 Progress(
                     torrent_id=torrent.torrent_id,
                     state=_STATES.get(status.state, "checking"),
-                    download_rate=torrent.downloading.rate(status.total_payload_download, now),
-                    upload_rate=torrent.uploading.rate(status.total_payload_upload, now),
-                    downloaded=status.total_payload_download,
-                    uploaded=status.total_payload_upload,
+                    download_rate=down.rate,
+                    upload_rate=up.rate,
+                    downloaded=down.total,
+                    uploaded=up.total,
                     peers=status.num_peers,
                     seeds=status.num_seeds,
                     known_peers=status.list_peers,
@@ -452,9 +477,12 @@ class Session:
         self._emit(Removed(torrent_id=torrent.torrent_id))
 
     def _reread_all(self) -> None:
-        for torrent in self._torrents.values():
-            if torrent.handle is not None:
-                torrent.handle.post_status(lt.torrent_handle.query_pieces)
+        for handle in self._handles():
+            handle.post_status(lt.torrent_handle.query_pieces)
+
+    def _handles(self) -> list[lt.torrent_handle]:
+        """Return the handles that are good: one of a torrent that is removed ends any moment."""
+        return [handle for handle, torrent in self._by_handle.items() if not torrent.removing]
 
     # --- what time brings -------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ class Circumstances:
     wanting: bool = False
     """Somebody wants pieces that are not here."""
     peers: int = 0
+    no_road: str | None = None
+    """Why there is no way to the swarm, a sentence."""
     no_room: bool = False
     failure: str | None = None
 
@@ -31,12 +33,14 @@ def activity_of(now: Circumstances) -> Activity:  # noqa: PLR0911 - a table, in 
         return Activity.DISK_FULL
     if not now.active:
         return Activity.DORMANT
-    if not now.known:
-        return Activity.METADATA
-    if not now.checked:
+    if now.known and not now.checked:
         return Activity.CHECKING
     if now.complete:
         return Activity.COMPLETE
+    if now.no_road is not None and (now.wanting or not now.known):
+        return Activity.TUNNEL_DOWN
+    if not now.known:
+        return Activity.METADATA
     return Activity.DOWNLOADING if now.wanting else Activity.IDLE
 
 
@@ -55,6 +59,11 @@ def explain(  # noqa: PLR0911 - a table
             return (
                 "There is too little room on the disk.",
                 "It goes on by itself once there is more.",
+            )
+        case Activity.TUNNEL_DOWN:
+            return (
+                now.no_road or "There is no way to its peers.",
+                "It goes on by itself when the tunnel is back.",
             )
         case Activity.DORMANT:
             return "Nobody has asked for it lately.", "It wakes when somebody presses play."

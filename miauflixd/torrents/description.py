@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from miauflixd.torrents.active import ActiveTorrent
 from miauflixd.torrents.condition import Circumstances, activity_of, explain
 from miauflixd.torrents.model import Activity, Condition, Layout, Source, SourceId
+from miauflixd.torrents.road import Road
 
 
 @dataclass(kw_only=True, eq=False)
@@ -20,9 +21,9 @@ class Known:
     activity: Activity = Activity.DORMANT
 
 
-def describe(known: Known, active: ActiveTorrent | None) -> Source:
+def describe(known: Known, active: ActiveTorrent | None, road: Road) -> Source:
     """Return a source as it is right now, and note since when it does what it does."""
-    now = _circumstances(known, active)
+    now = _circumstances(known, active, road)
     activity = activity_of(now)
     if activity is not known.activity:
         known.activity, known.since = activity, datetime.now(UTC)
@@ -56,7 +57,7 @@ def describe(known: Known, active: ActiveTorrent | None) -> Source:
     return replace(source, readers=active.readers)
 
 
-def _circumstances(known: Known, active: ActiveTorrent | None) -> Circumstances:
+def _circumstances(known: Known, active: ActiveTorrent | None, road: Road) -> Circumstances:
     if active is None:
         return Circumstances(known=known.layout is not None)
     return Circumstances(
@@ -66,6 +67,7 @@ def _circumstances(known: Known, active: ActiveTorrent | None) -> Circumstances:
         complete=active.complete,
         wanting=active.wanting,
         peers=active.progress.peers if active.progress is not None else 0,
+        no_road=None if road.up else f"{road.in_words()}.",
         no_room=active.no_room,
         failure=active.failure,
     )

@@ -21,6 +21,11 @@ class Downloads:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def folder(self) -> Path:
+        """Where all of it lies."""
+        return self._folder
+
     def path(self, source_id: SourceId) -> Path:
         """Return the folder of a source."""
         return self._folder / source_id

@@ -2,17 +2,31 @@
 
 import asyncio
 import contextlib
+import errno
+import itertools
 import logging
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Self
+from typing import Literal, Self
 
-from miauflixd.engine.messages import EVENTS, Command, Configure, Event, Started
+import msgspec
+
+from miauflixd.engine.messages import (
+    EVENTS,
+    Command,
+    Configure,
+    Event,
+    OpenSocket,
+    SetNetwork,
+    SocketOpened,
+    Started,
+)
 from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.messages import Channel, ChannelClosedError
+from miauflixd.torrents.launching import EngineChild, EngineLauncher
+from miauflixd.tunnel.errors import TunnelDownError
 
 logger = logging.getLogger(__name__)
 
@@ -22,17 +36,15 @@ _START_WITHIN = 20.0
 _END_WITHIN = 5.0
 """Seconds for the child to say goodbye to its trackers and end; then it is killed."""
 
+_WAITING_EVENTS = 10_000
+"""Events that may wait for whoever follows; then nothing more is taken from the engine, and so
+neither are sockets. A busy swarm makes some hundred a second."""
 
-_INHERITED = (
-    "COVERAGE_PROCESS_CONFIG",  # set only by a run of the tests that measures its children too
-    "JOURNAL_STREAM",
-    "LANG",
-    "LC_ALL",
-    "PATH",
-    "PYTHONDEVMODE",
-    "PYTHONPATH",
-    "TMPDIR",
-)
+Family = Literal["inet", "inet6"]
+Kind = Literal["stream", "datagram"]
+
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_KINDS = {"stream": socket.SOCK_STREAM, "datagram": socket.SOCK_DGRAM}
 
 
 class EngineDiedError(MiauflixdError):
@@ -44,19 +56,25 @@ class EngineDiedError(MiauflixdError):
 class EngineProcess:
     """A running engine and the channel to it."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, channel: Channel[Event, Command]
-    ) -> None:
-        self._process = process
+    def __init__(self, child: EngineChild, channel: Channel[Event, Command]) -> None:
+        self._child = child
         self._channel = channel
+        self._events: asyncio.Queue[Event | EngineDiedError] = asyncio.Queue(_WAITING_EVENTS)
+        self._requests = itertools.count(1)
+        self._sockets: dict[int, asyncio.Future[socket.socket]] = {}
+        self._dead = False
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Configure) -> AsyncIterator[Self]:
+    async def open(cls, settings: Configure, *, launcher: EngineLauncher) -> AsyncIterator[Self]:
         """Start an engine and wait until its session is up; it ends with the block.
+
+        The session sends nothing until `set_network` says that it may.
 
         Raises:
             EngineDiedError: it did not come up.
+            MiauflixdError: the launcher could not start it.
+            ExceptionGroup: what the block raised.
         """
         async with AsyncExitStack() as stack:
             ours, theirs = socket.socketpair()
@@ -65,78 +83,154 @@ class EngineProcess:
                 # First of all: a child sees its end closed, also one that a cancellation in the
                 # middle of its start has made nobody's.
                 stack.push_async_callback(channel.aclose)
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "miauflixd.engine",
-                    str(theirs.fileno()),
-                    pass_fds=[theirs.fileno()],
-                    env=_environment(),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    # Ctrl-C reaches the terminal's whole process group, and Python until it is told
-                    # not to mind; so an engine that only starts leaves no trace on the screen.
-                    process_group=0,
-                )
-            engine = cls(process, channel)
+                child = await launcher.launch(theirs)
+            engine = cls(child, channel)
             stack.push_async_callback(engine._wait_until_ended)
             stack.push_async_callback(channel.aclose)
             channel.send(settings)
             await engine._wait_until_started()
-            yield engine
+            async with asyncio.TaskGroup() as group:
+                listening = group.create_task(engine._listen(), name="engine")
+                try:
+                    yield engine
+                finally:
+                    listening.cancel()
 
     @property
     def pid(self) -> int:
         """The process's number."""
-        return self._process.pid
+        return self._child.pid
 
     def send(self, command: Command) -> None:
         """Give a command; its outcome is an event."""
         self._channel.send(command)
 
+    def set_network(self, *, up: bool, generation: int = 0) -> None:
+        """Say whether there is a way out, and whether it is still the same one."""
+        self.send(SetNetwork(up=up, generation=generation))
+
+    async def open_socket(self, family: Family, kind: Kind) -> socket.socket:
+        """Return a new socket that talks where the engine does; it does not block.
+
+        Raises:
+            OSError: the engine could not make one.
+            TunnelDownError: there is no engine any more.
+        """
+        if self._dead:
+            raise TunnelDownError("The engine is gone")
+        request = next(self._requests)
+        answer: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        self._sockets[request] = answer
+        self.send(OpenSocket(request=request, family=family, kind=kind))
+        try:
+            made = await answer
+        except asyncio.CancelledError:
+            # It may have come in the very moment in which nobody wanted it any more.
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                answer.result().close()
+            raise
+        finally:
+            self._sockets.pop(request, None)
+        if (made.family, made.type) != (_FAMILIES[family], _KINDS[kind]):
+            # The engine faces strangers: what it hands over is looked at.
+            made.close()
+            raise TunnelDownError("The engine handed over something else than was asked for")
+        made.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        return made
+
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what the engine tells, as long as it lives.
+        """Yield what the engine tells, as long as it lives; for one listener.
 
         Raises:
             EngineDiedError: it ended by itself, or speaks another language.
         """
         while True:
-            yield await self._receive()
+            event = await self._events.get()
+            if isinstance(event, EngineDiedError):
+                self._events.put_nowait(event)  # nothing else will ever follow
+                raise event
+            yield event
 
-    async def _receive(self) -> Event:
+    async def _listen(self) -> None:
+        """Take what the engine tells, also while nobody follows the events."""
         try:
-            return await self._channel.receive()
+            while True:
+                event, descriptors = await self._receive()
+                if isinstance(event, SocketOpened):
+                    self._on_socket(event, descriptors)
+                    continue
+                _close(descriptors)
+                await self._events.put(event)
+        except EngineDiedError as error:
+            self._give_up()
+            await self._events.put(error)
+        finally:
+            self._give_up()
+
+    def _on_socket(self, event: SocketOpened, descriptors: list[int]) -> None:
+        answer = self._sockets.pop(event.request, None)
+        if answer is None or answer.done():
+            _close(descriptors)  # nobody waits for it any more
+        elif event.error or not descriptors:
+            # Without an error it was on its way, and there was no room for it here.
+            number = event.error or errno.EMFILE
+            answer.set_exception(OSError(number, os.strerror(number)))
+        else:
+            try:
+                answer.set_result(socket.socket(fileno=descriptors[0]))
+                del descriptors[0]
+            except OSError as error:  # it is no socket
+                answer.set_exception(error)
+            _close(descriptors)
+
+    def _give_up(self) -> None:
+        """Let nobody wait for sockets that will not come."""
+        self._dead = True
+        waiting, self._sockets = self._sockets, {}
+        for answer in waiting.values():
+            if not answer.done():
+                answer.set_exception(TunnelDownError("The engine is gone"))
+
+    async def _receive(self) -> tuple[Event, list[int]]:
+        try:
+            return await self._channel.receive_with_descriptors()
         except ChannelClosedError:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_END_WITHIN):
-                    await self._process.wait()
-            raise EngineDiedError(f"The engine died: {self._epitaph()}") from None
+            raise EngineDiedError(f"The engine died: {await self._epitaph()}") from None
+        except msgspec.DecodeError as error:
+            raise EngineDiedError(f"The engine said what nobody understands: {error}") from error
 
     async def _wait_until_started(self) -> None:
         try:
             async with asyncio.timeout(_START_WITHIN):
-                event = await self._receive()
+                event, descriptors = await self._receive()
         except TimeoutError:
             raise EngineDiedError(
                 f"The engine did not come up within {_START_WITHIN:.0f} s"
             ) from None
+        _close(descriptors)
         if not isinstance(event, Started):
             raise EngineDiedError(f"The engine said {type(event).__name__} before Started")
         logger.debug("Engine up with libtorrent %s", event.libtorrent_version)
 
     async def _wait_until_ended(self) -> None:
+        ended = False
         try:
             async with asyncio.timeout(_END_WITHIN):
-                await self._process.wait()
+                await self._child.wait()
+            ended = True
         except TimeoutError:
             logger.warning("The engine does not end by itself; killing it")
         finally:
             # Also when a second cancellation cuts the waiting short: no engine is left behind.
-            if self._process.returncode is None:
-                self._process.kill()
-                await self._process.wait()
+            if not ended:
+                self._child.kill()
+                await self._child.wait()
 
-    def _epitaph(self) -> str:
-        status = self._process.returncode
+    async def _epitaph(self) -> str:
+        status = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_END_WITHIN):
+                status = await self._child.wait()
         if status is None:
             return "it closed its channel"
         if status < 0:
@@ -144,6 +238,6 @@ class EngineProcess:
         return f"exit status {status}"
 
 
-def _environment() -> dict[str, str]:
-    """Return what the child needs of our environment: nothing of settings, credentials, systemd."""
-    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -107,6 +107,8 @@ class Activity(StrEnum):
     """In the swarm, wanting nothing."""
     COMPLETE = "complete"
     """Everything is here."""
+    TUNNEL_DOWN = "tunnel_down"
+    """It wants something from the swarm, and there is no way to it."""
     DISK_FULL = "disk_full"
     FAILED = "failed"
 

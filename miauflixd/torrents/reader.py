@@ -10,6 +10,7 @@ from pathlib import Path
 from miauflixd.errors import StorageFullError, TimedOutError, UnavailableError
 from miauflixd.torrents.active import ActiveTorrent, Position
 from miauflixd.torrents.model import Layout, SourceFile
+from miauflixd.torrents.road import Road
 
 _SPAN_MINIMUM = 2**20
 """Bytes of a reader's first span, and of all spans of a slow client.
@@ -76,11 +77,13 @@ class Reader:
         layout: Layout,
         file: SourceFile,
         path: Path,
+        road: Road,
         no_data_timeout: float,
     ) -> None:
         self._torrent = torrent
         self._layout = layout
         self._path = path
+        self._road = road
         self._no_data_timeout = no_data_timeout
         self.file = file
 
@@ -96,6 +99,7 @@ class Reader:
 
         Raises:
             NoDataError: the swarm gave nothing for too long.
+            TunnelDownError: nor could it, for there is no way to it.
             StorageFullError: there is no room for what was asked.
             SourceFailedError: the file is gone, or the torrent was removed.
         """
@@ -106,7 +110,7 @@ class Reader:
         self._torrent.enter(at)
         try:
             while at.position < stop:
-                await self._wait_for_data(at)
+                await self._wait_for_data(at, begun=at.position > start)
                 if content is None:
                     content = self._open()
                 reach = self._torrent.pieces.reach(
@@ -126,7 +130,7 @@ class Reader:
             if content is not None:
                 content.close()
 
-    async def _wait_for_data(self, at: Position) -> None:
+    async def _wait_for_data(self, at: Position, *, begun: bool) -> None:
         """Wait for the piece at a reader's position as long as the swarm gives anything at all."""
         torrent = self._torrent
         piece = self._layout.piece_at(self.file, at.position)
@@ -134,7 +138,7 @@ class Reader:
             return
         torrent.replan()
         loop = asyncio.get_running_loop()
-        downloaded, deadline = torrent.downloaded, loop.time() + self._no_data_timeout
+        downloaded, silent_since = torrent.downloaded, loop.time()
         while piece not in torrent.pieces:
             if torrent.removed.is_set():
                 raise SourceFailedError("This source was removed while it was being read")
@@ -143,16 +147,21 @@ class Reader:
             if torrent.no_room:
                 raise StorageFullError("There is too little room on the disk to go on downloading")
             if torrent.downloaded > downloaded:
-                downloaded, deadline = torrent.downloaded, loop.time() + self._no_data_timeout
+                downloaded, silent_since = torrent.downloaded, loop.time()
+            patience = self._no_data_timeout
+            # What is on the disk is not known at first, and may be all that is wanted.
+            deadline = self._road.deadline(
+                silent_since, patience=patience, begun=begun or not torrent.checked
+            )
             if loop.time() >= deadline:
-                raise NoDataError(
-                    f"Nothing came from the swarm for {self._no_data_timeout:.0f} seconds"
-                )
+                self._road.require()
+                raise NoDataError(f"Nothing came from the swarm for {patience:.0f} seconds")
             try:
                 async with asyncio.timeout(min(_SUSPICIOUS_AFTER, deadline - loop.time())):
                     await torrent.pieces.wait_for(piece)
             except TimeoutError:
-                torrent.on_stall()
+                if self._road.up:
+                    torrent.on_stall()
 
     def _open(self) -> io.FileIO:
         try:

@@ -1,20 +1,20 @@
 """Sources: added, listed, woken, read and removed."""
 
 import asyncio
+import contextlib
 import logging
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
-from typing import assert_never
+from typing import Literal, assert_never
 
 from miauflixd.engine.messages import (
     AddMagnet,
     AddMetainfo,
     Configure,
     Event,
+    ExternalAddress,
     HashFailed,
-    Inspect,
     Metadata,
     Pieces,
     PiecesFinished,
@@ -25,8 +25,8 @@ from miauflixd.engine.messages import (
     ResumeData,
     RetryStorage,
     Saved,
-    SaveResumeData,
     SetHunger,
+    SocketOpened,
     Started,
     StorageFailed,
 )
@@ -35,16 +35,13 @@ from miauflixd.torrents.changes import Changes
 from miauflixd.torrents.description import Known, describe
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
+from miauflixd.torrents.inspection import Inspections
 from miauflixd.torrents.magnet import Magnet, from_info_hash, parse_magnet
-from miauflixd.torrents.model import (
-    BadTorrentError,
-    Layout,
-    NoSourceError,
-    Source,
-    SourceFile,
-    SourceId,
-)
+from miauflixd.torrents.metadata import hashes_of, layout_of
+from miauflixd.torrents.model import Layout, NoSourceError, Source, SourceId
 from miauflixd.torrents.reader import NoDataError, Reader, SourceFailedError
+from miauflixd.torrents.road import Road
+from miauflixd.torrents.saving import Saving
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.torrents.store import SourceStore, StoredContent, StoredSource
 
@@ -62,15 +59,8 @@ _TIDY_EVERY = 2.0
 _ROOM_AGAIN = 16 * 2**20
 """Bytes above the minimum that must be free before downloads go on, lest they stop every second."""
 
-_INSPECT_WITHIN = 15.0
-"""Seconds in which the engine must have read a `.torrent` file; it takes milliseconds."""
-
 _REMOVE_WITHIN = 15.0
 """Seconds in which the engine must have let go of a source."""
-
-_SAVE_WITHIN = 5.0
-"""Seconds in which the engine must hand over what is to be saved when the daemon stops."""
-
 
 SourceEvent = (
     Metadata
@@ -84,10 +74,16 @@ SourceEvent = (
 )
 
 
-def engine_settings(settings: TorrentsSettings) -> Configure:
-    """Return what the engine is told of the settings."""
+def engine_settings(settings: TorrentsSettings, *, port: int | None = None) -> Configure:
+    """Return what the engine is told of the settings.
+
+    Args:
+        settings: what people set.
+        port: the one at which peers reach us from outside; it takes the place of those of the
+            settings.
+    """
     return Configure(
-        listen=settings.listen,
+        listen=settings.listen if port is None else [f"0.0.0.0:{port}", f"[::]:{port}"],
         connections=settings.connections,
         download_rate=settings.download_rate,
         upload_rate=settings.upload_rate,
@@ -118,10 +114,11 @@ class Torrents:
         """Sources that may have written to the disk during this run."""
         self._membership = asyncio.Lock()
         """Held while a source is added or removed, so that neither meets the other half done."""
-        self._inspections: dict[str, asyncio.Future[Metadata]] = {}
+        self._inspections = Inspections(send=engine.send)
         self._changes = Changes()
-        self._saved = asyncio.Event()
-        self._writes: asyncio.Queue[ResumeData] = asyncio.Queue()
+        self._saving = Saving(send=engine.send, store=store, downloads=downloads, boot_id=boot_id)
+        self._road = Road()
+        self._external_address: str | None = None
 
     @classmethod
     @asynccontextmanager
@@ -152,12 +149,12 @@ class Torrents:
         """
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follow_engine(), name="engine events")
-            writing = group.create_task(self._write_resume_data(), name="resume data")
+            writing = group.create_task(self._saving.run(), name="resume data")
             try:
                 await self._tidy_regularly()
             finally:
                 if not following.done():
-                    await self._save_everything()
+                    await self._saving.save_everything(self._woken)
                 following.cancel()
                 writing.cancel()
 
@@ -193,13 +190,13 @@ class Torrents:
         Raises:
             BadTorrentError: the file cannot be used.
         """
-        metadata = await self._inspect(metainfo)
+        metadata = await self._inspections.inspect(metainfo)
         async with self._membership:
             stored = await self._store.add(
-                hashes=_hashes(metadata),
+                hashes=hashes_of(metadata),
                 name=metadata.name,
                 metainfo=metadata.metainfo,
-                layout=_layout(metadata),
+                layout=layout_of(metadata),
             )
             known = self._note(stored)
             if known.layout is None:
@@ -209,23 +206,9 @@ class Torrents:
         self._preload_main_file(known, active)
         return stored.id
 
-    async def _inspect(self, metainfo: bytes) -> Metadata:
-        """Let the engine read it: it is the process that may face what strangers wrote."""
-        ticket = os.urandom(8).hex()
-        answer: asyncio.Future[Metadata] = asyncio.get_running_loop().create_future()
-        self._inspections[ticket] = answer
-        try:
-            self._engine.send(Inspect(torrent_id=ticket, metainfo=metainfo))
-            async with asyncio.timeout(_INSPECT_WITHIN):
-                return await answer
-        except TimeoutError:
-            raise BadTorrentError("Reading this .torrent file takes too long") from None
-        finally:
-            del self._inspections[ticket]
-
     def sources(self) -> Sequence[Source]:
         """Return all sources, in the order in which they were added."""
-        return [describe(known, self._active.get(known.id)) for known in self._known.values()]
+        return [self._describe(known) for known in self._known.values()]
 
     def source(self, source_id: SourceId) -> Source:
         """Return a source as it is right now.
@@ -233,7 +216,10 @@ class Torrents:
         Raises:
             NoSourceError: there is none of this id.
         """
-        return describe(self._find(source_id), self._active.get(source_id))
+        return self._describe(self._find(source_id))
+
+    def _describe(self, known: Known) -> Source:
+        return describe(known, self._active.get(known.id), self._road)
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[SourceId]]:
         """Yield the id of each source that changes, comes or goes, for the length of the block."""
@@ -246,6 +232,7 @@ class Torrents:
         Raises:
             NoSourceError: no such source or file.
             NoDataError: no peer told in time what the source holds.
+            TunnelDownError: no peer can, for there is no way to any.
             SourceFailedError: the source cannot be played.
         """
         known = self._find(source_id)
@@ -257,6 +244,7 @@ class Torrents:
             layout=layout,
             file=chosen,
             path=self._downloads.file(source_id, chosen),
+            road=self._road,
             no_data_timeout=self._settings.no_data_timeout,
         )
 
@@ -276,6 +264,34 @@ class Torrents:
             # the next start removes.
             await asyncio.to_thread(self._downloads.remove, source_id)
         self._changes.note(source_id)
+
+    # --- the way to the swarm ---------------------------------------------------------------------
+
+    def set_road(self, *, up: bool, reason: str = "") -> None:
+        """Say whether there is a way to the swarm; there is until the first word of it.
+
+        What is on the disk can be read without. Whoever waits for more is told when there is none.
+
+        Args:
+            up: whether there is one.
+            reason: why there is none, a sentence for people.
+        """
+        if not self._road.change(up=up, reason=reason, now=asyncio.get_running_loop().time()):
+            return
+        for active in self._active.values():
+            active.announce_news()
+
+    @property
+    def activity(self) -> Literal["idle", "active", "streaming"]:
+        """How much depends on the way to the swarm."""
+        if any(active.readers for active in self._active.values()):
+            return "streaming"
+        return "active" if self._active else "idle"
+
+    @property
+    def external_address(self) -> str | None:
+        """The address under which the swarm sees us, if it has told already."""
+        return self._external_address
 
     # --- waking and letting go --------------------------------------------------------------------
 
@@ -354,17 +370,21 @@ class Torrents:
         await self._learn(known, metadata)
 
     async def _wait_for_layout(self, known: Known, active: ActiveTorrent) -> Layout:
-        deadline = asyncio.get_running_loop().time() + self._settings.no_data_timeout
+        began = asyncio.get_running_loop().time()
         while known.layout is None:
             if active.failure is not None:
                 raise SourceFailedError(active.failure)
             if known.id not in self._known:
                 raise NoSourceError("This source was removed")
-            try:
+            deadline = self._road.deadline(
+                began, patience=self._settings.no_data_timeout, begun=False
+            )
+            if asyncio.get_running_loop().time() >= deadline:
+                self._road.require()
+                raise NoDataError("No peer has told what this source holds")
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await active.news.wait()
-            except TimeoutError:
-                raise NoDataError("No peer has told what this source holds") from None
         return known.layout
 
     def _preload_main_file(self, known: Known, active: ActiveTorrent) -> None:
@@ -377,23 +397,21 @@ class Torrents:
         async for event in self._engine.events():
             await self._on_event(event)
 
-    async def _on_event(self, event: Event) -> None:  # noqa: C901 - a table of events
+    async def _on_event(self, event: Event) -> None:
+        if self._inspections.take(event):
+            return
         match event:
-            case Started():
+            case Started() | SocketOpened():
                 pass
             case Saved():
-                self._saved.set()
+                self._saving.on_saved()
+            case ExternalAddress(address=address):
+                self._external_address = address
             case ProgressReport():
                 for progress in event.torrents:
                     if (active := self._active.get(progress.torrent_id)) is not None:
                         active.progress = progress
                         self._changes.note(active.source_id)
-            case Metadata() if (answer := self._inspections.get(event.torrent_id)) is not None:
-                if not answer.done():
-                    answer.set_result(event)
-            case Rejected() if (answer := self._inspections.get(event.torrent_id)) is not None:
-                if not answer.done():
-                    answer.set_exception(BadTorrentError(event.detail))
             case _:
                 if (active := self._active.get(event.torrent_id)) is not None:
                     await self._on_event_of(active, event)
@@ -408,7 +426,7 @@ class Torrents:
                 await self._learn(self._known[active.source_id], event)
                 self._preload_main_file(self._known[active.source_id], active)
             case ResumeData():
-                self._writes.put_nowait(event)
+                self._saving.note(event)
             case HashFailed():
                 logger.info("A peer sent a wrong piece; it is fetched again")
             case Rejected():
@@ -424,14 +442,14 @@ class Torrents:
 
     async def _learn(self, known: Known, metadata: Metadata) -> None:
         """Take over what a source holds, told by its peers or by a `.torrent` file."""
-        known.layout = _layout(metadata)
+        known.layout = layout_of(metadata)
         known.name = metadata.name
         if (active := self._active.get(known.id)) is not None:
             active.layout = known.layout
             active.announce_news()
         await self._store.save_metainfo(
             known.id,
-            hashes=_hashes(metadata),
+            hashes=hashes_of(metadata),
             name=metadata.name,
             metainfo=metadata.metainfo,
             layout=known.layout,
@@ -486,41 +504,3 @@ class Torrents:
                 continue
             active.replan()
             active.announce_news()
-
-    async def _write_resume_data(self) -> None:
-        while True:
-            event = await self._writes.get()
-            await self._store.save_resume(
-                SourceId(event.torrent_id), data=event.data, boot_id=self._boot_id
-            )
-            self._writes.task_done()
-
-    async def _save_everything(self) -> None:
-        """Have all that the engine knows in the database, and all bytes on the disk."""
-        self._engine.send(SaveResumeData())
-        try:
-            async with asyncio.timeout(_SAVE_WITHIN):
-                await self._saved.wait()
-                await self._writes.join()
-        except TimeoutError:
-            logger.warning("The engine does not hand over what is to be saved")
-            return
-        await asyncio.to_thread(self._downloads.flush, frozenset(self._woken))
-        await self._store.settle_all(self._boot_id)
-
-
-def _hashes(metadata: Metadata) -> list[bytes]:
-    hashes = (metadata.info_hash_v1, metadata.info_hash_v2)
-    return [value for value in hashes if value is not None]
-
-
-def _layout(metadata: Metadata) -> Layout:
-    return Layout(
-        name=metadata.name,
-        piece_length=metadata.piece_length,
-        total_size=metadata.total_size,
-        files=tuple(
-            SourceFile(index=file.index, name=file.path, size=file.size, offset=file.offset)
-            for file in metadata.files
-        ),
-    )

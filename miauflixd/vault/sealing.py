@@ -77,6 +77,16 @@ class Sealer:
         return hmac.digest(self._fingerprint_key, message, "sha256")
 
 
+def signing_key(key: bytes, *, purpose: str, key_id: str) -> bytes:
+    """Return 32 bytes with which to sign for one purpose, under one name.
+
+    They tell nothing of the master key, nor of what is derived under another purpose or name: a new
+    name is a new key.
+    """
+    name = purpose.encode()
+    return _derived(key, b"miauflixd signing 1" + len(name).to_bytes(4) + name + key_id.encode())
+
+
 def _derived(key: bytes, use: bytes) -> bytes:
     # No salt: the master key is random already, and there is nowhere to keep one beside it.
     return HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=use).derive(key)

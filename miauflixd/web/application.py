@@ -7,12 +7,12 @@ from pathlib import Path
 from aiohttp import web
 
 from miauflixd.web.guards import known_host, same_origin
-from miauflixd.web.handlers import events, page, server, stream
+from miauflixd.web.handlers import events, metrics, page, server, stream, vpn
 from miauflixd.web.handlers import torrents as torrent_handlers
 from miauflixd.web.headers import dress
-from miauflixd.web.keys import ASSETS, LIMITS, TORRENTS, VERSION
+from miauflixd.web.keys import ASSETS, ENDPOINTS, LIMITS, METRICS, TORRENTS, TUNNEL, VERSION
 from miauflixd.web.limits import Limits
-from miauflixd.web.ports import Torrents
+from miauflixd.web.ports import Endpoints, Torrents, Tunnel
 from miauflixd.web.problems import problems, remember_start
 
 STATIC = Path(__file__).with_name("static")
@@ -25,6 +25,8 @@ _BODY_LIMIT = 12 * 2**20
 def build(
     *,
     torrents: Torrents,
+    tunnel: Tunnel,
+    endpoints: Endpoints,
     version: str,
     own_names: Collection[str] | None = None,
     static: Path = STATIC,
@@ -34,6 +36,8 @@ def build(
 
     Args:
         torrents: where sources are.
+        tunnel: how the swarm is reached.
+        endpoints: where the tunnel may lead to.
         version: what `GET /api/server` tells.
         own_names: names of this machine, by which it may be asked besides its addresses,
             `localhost` and `.local` names; its host name unless said otherwise.
@@ -50,6 +54,9 @@ def build(
         client_max_size=_BODY_LIMIT,
     )
     app[TORRENTS] = torrents
+    app[TUNNEL] = tunnel
+    app[ENDPOINTS] = endpoints
+    app[METRICS] = metrics.registry(torrents=torrents, tunnel=tunnel, version=version)
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)
@@ -67,6 +74,14 @@ def build(
             web.get("/api/torrents/{source_id}", torrent_handlers.one),
             web.delete("/api/torrents/{source_id}", torrent_handlers.remove),
             web.get("/api/stream/{source_id}", stream.stream),
+            web.get("/api/vpn", vpn.state),
+            web.post("/api/vpn/switch", vpn.switch),
+            web.post("/api/vpn/test", vpn.test),
+            web.get("/api/vpn/endpoints", vpn.endpoints),
+            web.post("/api/vpn/endpoints", vpn.add),
+            web.put("/api/vpn/endpoints/order", vpn.reorder),
+            web.delete("/api/vpn/endpoints/{id}", vpn.remove),
+            web.get("/metrics", metrics.metrics),
         ]
     )
     return app

@@ -41,8 +41,8 @@ class InvalidFieldsError(InvalidInputError):
         self.errors = errors
 
 
-async def json_body(request: web.Request, shape: type[T]) -> T:
-    """Return the request's JSON body.
+async def json_body(request: web.Request, shape: type[T], *, limit: int | None = None) -> T:
+    """Return the request's JSON body, of at most `limit` bytes where it may be a large one.
 
     Raises:
         InvalidFieldsError: it is not JSON, or does not have this shape.
@@ -50,7 +50,7 @@ async def json_body(request: web.Request, shape: type[T]) -> T:
     """
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
-    body = await read_body(request, limit=request.app[LIMITS].json)
+    body = await read_body(request, limit=limit or request.app[LIMITS].json)
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:

@@ -14,6 +14,9 @@ class Limits:
     torrent: int = 10 * 2**20
     """Bytes of a `.torrent` file at most: one of a terabyte in small pieces has 5 MiB."""
 
+    endpoints: int = 8 * 2**20
+    """Bytes of WireGuard files at most: a provider's archive of a thousand has 2 MB."""
+
     body: timedelta = timedelta(seconds=60)
     """How long a body may take to arrive: 10 MiB at 1.5 Mbit/s."""
 

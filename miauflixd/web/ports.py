@@ -6,6 +6,17 @@ from typing import Protocol
 
 from miauflixd.torrents.model import Source, SourceFile, SourceId
 from miauflixd.torrents.reader import Span
+from miauflixd.tunnel.importing import File, Preview
+from miauflixd.tunnel.model import (
+    Credentials,
+    EndpointId,
+    ProviderName,
+    RungId,
+    RungView,
+    Statistics,
+    TestResult,
+    TunnelView,
+)
 
 
 class Reader(Protocol):
@@ -92,5 +103,86 @@ class Torrents(Protocol):
         """Follow the sources: an id whenever that source changed, was added or removed.
 
         Changes that come faster than they are taken are one.
+        """
+        ...
+
+
+class Tunnel(Protocol):
+    """The tunnel, as far as handlers use it."""
+
+    def view(self) -> TunnelView:
+        """Return it as it is now."""
+        ...
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[TunnelView]]:
+        """Follow it: the view whenever it has changed; what comes too fast is one."""
+        ...
+
+    def statistics(self) -> Statistics:
+        """Return what is counted."""
+        ...
+
+    async def switch(self, endpoint_id: EndpointId | None = None) -> None:
+        """Change to an endpoint, or to the next best one.
+
+        Raises:
+            NoEndpointError: there is none of this id.
+            NoLadderError: there is none at all.
+            TunnelOffError: there is no tunnel.
+        """
+        ...
+
+    async def test(self, endpoint_id: EndpointId | None = None) -> TestResult:
+        """Try an endpoint beside the one in use; `None`: the one in use, or else the first.
+
+        Raises:
+            NoEndpointError: there is none of this id.
+            NoLadderError: there is none at all.
+            TunnelOffError: there is no tunnel.
+            UntestedError: nothing was heard of it.
+        """
+        ...
+
+
+class Endpoints(Protocol):
+    """The ladder of endpoints and accounts, as far as handlers use it."""
+
+    def rungs(self) -> Sequence[RungView]:
+        """Return all of it, the most preferred first."""
+        ...
+
+    async def preview(self, files: Sequence[File]) -> Sequence[Preview]:
+        """Say what would come of importing these files."""
+        ...
+
+    async def add_files(self, files: Sequence[File]) -> Sequence[Preview]:
+        """Import what can be used of these files, and say what came of each."""
+        ...
+
+    async def add_account(self, provider: ProviderName, credentials: Credentials) -> RungView:
+        """Add an account and the servers that its provider names for it.
+
+        Raises:
+            InvalidInputError: these are no credentials, or the provider does not accept them.
+            NotFoundError: it has no servers where the settings want them.
+            UnavailableError: it does not answer.
+        """
+        ...
+
+    async def remove(self, rung: RungId) -> None:
+        """Forget an endpoint or an account.
+
+        Raises:
+            NoEndpointError: there is none of this id.
+            FolderEndpointError: it is not ours to remove.
+        """
+        ...
+
+    async def reorder(self, rungs: Sequence[RungId]) -> None:
+        """Let these be the most preferred, in this order.
+
+        Raises:
+            NoEndpointError: one of them is not there.
+            FolderEndpointError: one of them is not ours to move.
         """
         ...

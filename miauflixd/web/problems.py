@@ -1,6 +1,7 @@
 """What errors look like from outside: decided here, once, by their kind (RFC 9457)."""
 
 import logging
+import math
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,9 +17,11 @@ from miauflixd.errors import (
     MiauflixdError,
     NotFoundError,
     RangeNotSatisfiableError,
+    RateLimitedError,
     StorageFullError,
     TimedOutError,
     TooLargeError,
+    UnauthenticatedError,
     UnavailableError,
 )
 from miauflixd.web.bodies import FieldProblem, InvalidFieldsError
@@ -31,6 +34,8 @@ _STATUS: Mapping[type, HTTPStatus] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     ForbiddenError: HTTPStatus.FORBIDDEN,
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    RateLimitedError: HTTPStatus.TOO_MANY_REQUESTS,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     RangeNotSatisfiableError: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -138,6 +143,10 @@ def _deliberate(
         headers["Content-Range"] = f"bytes */{error.size}"
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(_RETRY_AFTER)
+    if isinstance(error, RateLimitedError):
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, UnauthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants one with every 401
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # Not the message: it may name what somebody watches.
         _log.warning("Request %s: %s", request_id(request), error.code)

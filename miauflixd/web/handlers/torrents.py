@@ -1,10 +1,8 @@
 """Adding, listing and removing sources."""
 
-from collections.abc import AsyncIterator
 from http import HTTPStatus
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 from msgspec import UNSET
 
 from miauflixd.torrents.model import Source, SourceId
@@ -12,20 +10,15 @@ from miauflixd.web.bodies import (
     FieldProblem,
     InvalidFieldsError,
     answer,
-    arriving,
     json_body,
-    limited,
     query,
     read_body,
-    refuse_announced_excess,
 )
+from miauflixd.web.forms import files_of_form
 from miauflixd.web.keys import LIMITS, TORRENTS
 from miauflixd.web.paging import PageQuery, page_of
 from miauflixd.web.ports import Torrents
 from miauflixd.web.shapes import NewTorrent, added, shape
-
-_FORM_OVERHEAD = 2**16
-"""Bytes that a form may need around its file."""
 
 
 async def add(request: web.Request) -> web.Response:
@@ -75,26 +68,10 @@ async def _add_named(torrents: Torrents, wanted: NewTorrent) -> SourceId:
 
 
 async def _file_of_form(request: web.Request) -> bytes:
-    """Return the one file of a form, which is all that it may have.
-
-    Read by hand, since aiohttp's `post()` puts files on the disk, in the clear.
-    """
-    limit = request.app[LIMITS].torrent
-    refuse_announced_excess(request, limit=limit + _FORM_OVERHEAD)
-    async with arriving(request):
-        try:
-            form = await request.multipart()
-            part = await form.next()
-            if isinstance(part, BodyPartReader) and part.filename is not None:
-                content = await limited(_chunks(part), limit=limit)
-                if await form.next() is None:
-                    return content
-        except (ValueError, RuntimeError, AssertionError, HttpProcessingError) as error:
-            # What aiohttp raises for the many ways in which a form can be broken.
-            raise InvalidFieldsError(FieldProblem("", "This is not a readable form")) from error
-    raise InvalidFieldsError(FieldProblem("", "The form must hold one .torrent file, nothing else"))
-
-
-async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await part.read_chunk():
-        yield chunk
+    """Return the one file of a form, which is all that it may have."""
+    files = await files_of_form(request, limit=request.app[LIMITS].torrent)
+    if len(files) != 1:
+        raise InvalidFieldsError(
+            FieldProblem("", "The form must hold one .torrent file, nothing else")
+        )
+    return files[0][1]

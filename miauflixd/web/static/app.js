@@ -10,6 +10,7 @@ const STATES = {
   downloading: "Downloading",
   idle: "Ready",
   complete: "Complete",
+  tunnel_down: "No tunnel",
   disk_full: "No room",
   failed: "Failed",
 };

@@ -1,0 +1,1 @@
+"""Who is asking: users, sessions, keys, and what was done by whom."""

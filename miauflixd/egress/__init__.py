@@ -1,0 +1,1 @@
+"""The only HTTP clients out: `tunnel` for whatever concerns the swarm, `host` for the rest."""

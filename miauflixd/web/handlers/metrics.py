@@ -1,0 +1,117 @@
+"""Numbers for Prometheus, made when they are asked for."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import get_args
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    StateSetMetricFamily,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from miauflixd.errors import ForbiddenError
+from miauflixd.keeper.messages import StateName
+from miauflixd.torrents.model import Activity
+from miauflixd.tunnel.model import Switched
+from miauflixd.web.keys import METRICS
+from miauflixd.web.ports import Torrents, Tunnel
+
+_STATES: tuple[str, ...] = (*get_args(StateName), "off")
+_SWITCHED: tuple[Switched, ...] = get_args(Switched)
+_LOOPBACK = {"127.0.0.1", "::1"}
+
+
+class MetricsForbiddenError(ForbiddenError):
+    """Somebody from another machine wants the numbers."""
+
+    code = "metrics_forbidden"
+
+
+async def metrics(request: web.Request) -> web.Response:
+    if not _is_local(request):
+        raise MetricsForbiddenError("These numbers are for programs on this machine")
+    return web.Response(
+        body=generate_latest(request.app[METRICS]),
+        headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"},
+    )
+
+
+def registry(*, torrents: Torrents, tunnel: Tunnel, version: str) -> CollectorRegistry:
+    """Return a registry of our own: the library's global one tells of Python and the process."""
+    own = CollectorRegistry()
+    own.register(_House(torrents=torrents, tunnel=tunnel, version=version))
+    return own
+
+
+class _House(Collector):
+    """Looks at the house at each scrape; nothing is counted twice."""
+
+    def __init__(self, *, torrents: Torrents, tunnel: Tunnel, version: str) -> None:
+        self._torrents = torrents
+        self._tunnel = tunnel
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("miauflixd", "The program.", {"version": self._version})
+        yield from self._of_the_tunnel()
+        yield from self._of_the_torrents()
+
+    def _of_the_tunnel(self) -> Iterator[Metric]:
+        view = self._tunnel.view()
+        states = StateSetMetricFamily("miauflixd_tunnel_state", "How the tunnel is.")
+        states.add_metric([], {state: state == view.state for state in _STATES})
+        yield states
+        yield GaugeMetricFamily(
+            "miauflixd_tunnel_state_since_seconds",
+            "When this state began, seconds since the epoch.",
+            view.since.timestamp(),
+        )
+        if view.handshake_age is not None:
+            yield GaugeMetricFamily(
+                "miauflixd_tunnel_handshake_age_seconds",
+                "Time since the last handshake.",
+                view.handshake_age,
+            )
+        yield CounterMetricFamily(
+            "miauflixd_tunnel_received_bytes", "Bytes received through WireGuard.", view.rx
+        )
+        yield CounterMetricFamily(
+            "miauflixd_tunnel_sent_bytes", "Bytes sent through WireGuard.", view.tx
+        )
+        switches = CounterMetricFamily(
+            "miauflixd_tunnel_switches", "Changes to another server, by reason.", labels=["reason"]
+        )
+        counted = self._tunnel.statistics().switches
+        for reason in _SWITCHED:
+            switches.add_metric([reason], counted.get(reason, 0))
+        yield switches
+
+    def _of_the_torrents(self) -> Iterator[Metric]:
+        sources = self._torrents.sources()
+        found = Counter(source.condition.activity for source in sources)
+        family = GaugeMetricFamily(
+            "miauflixd_sources", "Sources, by what they do.", labels=["activity"]
+        )
+        for activity in Activity:
+            family.add_metric([activity.value], found[activity])
+        yield family
+        yield GaugeMetricFamily(
+            "miauflixd_streams",
+            "Clients that read a file now.",
+            sum(source.readers for source in sources),
+        )
+
+
+def _is_local(request: web.Request) -> bool:
+    """Return whether a request comes from this machine itself, not through a proxy on it."""
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False
+    # Over a unix socket there is no address.
+    return not request.remote or request.remote in _LOOPBACK
