@@ -332,7 +332,10 @@ async def test_our_own_migrations_make_a_database_from_nothing(path):
     async with Database.open(path):
         pass
 
-    assert tables(path) == {"meta", "schema_migration", "sources", "source_hashes", "vpn_rungs"}
+    assert tables(path) == {
+        *("meta", "schema_migration", "sources", "source_hashes", "vpn_rungs"),
+        *("users", "audit", "sessions", "refresh_tokens", "purpose_keys", "stream_keys"),
+    }
     assert not (path.parent / "backups").exists()
 
 
