@@ -5,14 +5,19 @@ handshakes as its timers say. Nothing in it is random but through its seed, and 
 when it is told so.
 """
 
+import asyncio
+import errno
 import heapq
+import os
 import random
-from collections.abc import Callable
+import selectors
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from miauflixd.keeper.health import Sample
 from miauflixd.keeper.lifecycle import step, tick
 from miauflixd.keeper.messages import Activity, Endpoint, Server
+from miauflixd.keeper.ports import Counters
 from miauflixd.keeper.states import (
     Action,
     ActivitySet,
@@ -420,3 +425,193 @@ class World:
                 and self.now - peer.initiated >= 5
             ):
                 self._initiate(side)
+
+
+# --- what the service uses, in the same world -----------------------------------------------------
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """An event loop in which time passes at once when nobody has anything to do."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+        super().__init__(_SkippingSelector(self))
+
+    def time(self) -> float:
+        """Return seconds, those that were skipped included."""
+        return super().time() + self.skipped
+
+
+class _SkippingSelector(selectors.DefaultSelector):
+    def __init__(self, loop: SkippingLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            return super().select(None)
+        events = super().select(0)
+        if not events and timeout > 0:
+            self._loop.skipped += timeout
+        return events
+
+
+class Machine:
+    """The whole machine, as the service sees it, with the world's physics and the loop's time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.now = asyncio.get_running_loop().time()
+        self.broken: set[str] = set()
+        """What refuses: `connect`, `uplink`, `audit`, `restore`, `launch`, `disconnect`."""
+        self.missing: list[str] = []
+        """What somebody has taken away, to be put back."""
+        self.findings: list[str] = []
+        self.upstreams: list[str] = []
+        self.closed = 0
+        """How often all connections were ended."""
+        self.restored = 0
+        self.engines: list[FakeEngine] = []
+
+    def catch_up(self) -> World:
+        """Let the world go on until now."""
+        self.world.advance(asyncio.get_running_loop().time())
+        return self.world
+
+    def refuse(self, what: str) -> None:
+        """Fail if that is broken."""
+        if what in self.broken:
+            raise OSError(errno.EIO, f"{what} is broken")
+
+    async def answers(self) -> bool:
+        """Implement `Uplink`."""
+        self.refuse("uplink")
+        await asyncio.sleep(0.01 if self.world.gateway_answers else 0.3)
+        return self.world.gateway_answers
+
+    async def use(self, upstreams: Sequence[str]) -> None:
+        """Implement `Resolver`."""
+        self.upstreams = list(upstreams)
+
+    async def launch(self, end: int) -> "FakeEngine":
+        """Implement `EngineLauncher`."""
+        os.fstat(end)  # it is open
+        self.refuse("launch")
+        self.engines.append(FakeEngine(pid=100 + len(self.engines)))
+        return self.engines[-1]
+
+
+class FakeTunnel:
+    """Implements `Tunnel`."""
+
+    def __init__(self, machine: Machine, side: Side) -> None:
+        self._machine = machine
+        self._side: Side = side
+        self.interface = side
+
+    async def connect(self, target: Endpoint, server: Server) -> None:
+        """Make this the only peer."""
+        self._machine.refuse("connect")
+        self._machine.catch_up().connect(self._side, target, server)
+
+    async def disconnect(self) -> None:
+        """Have no peer."""
+        self._machine.catch_up().tunnels[self._side].peer = None
+        self._machine.refuse("disconnect")
+
+    async def rehandshake(self) -> None:
+        """Make the peer anew."""
+        self._machine.catch_up().rehandshake(self._side)
+
+    def has_peer(self, target: Endpoint) -> bool:
+        """Return whether this endpoint is behind the interface."""
+        adopted = self._machine.world.adopted
+        return self._side == "active" and adopted is not None and adopted.endpoint == target
+
+    def counters(self) -> Counters | None:
+        """Return what was counted."""
+        sample = self._machine.catch_up().tunnels[self._side].sample()
+        if sample is None:
+            return None
+        return Counters(rx=sample.rx, tx=sample.tx, handshake=sample.handshake)
+
+    async def restore(self) -> Sequence[str]:
+        """Put back what is missing."""
+        self._machine.refuse("restore")
+        if self._side == "standby":
+            return []
+        self._machine.restored += 1
+        missing, self._machine.missing = self._machine.missing, []
+        return missing
+
+    async def close_connections(self) -> None:
+        """End every connection."""
+        self._machine.closed += 1
+
+
+class FakeProber:
+    """Implements `Prober`."""
+
+    def __init__(self, machine: Machine, side: Side, *, beyond: bool) -> None:
+        self._machine = machine
+        self._side: Side = side
+        self._beyond = beyond
+        self.sent = 0
+
+    def probe(self, targets: Sequence[str]) -> None:
+        """Send echo requests."""
+        for _ in targets:
+            self.sent += 1
+            self._machine.catch_up().echo(self._side, beyond=self._beyond)
+
+    @property
+    def answered(self) -> int:
+        """How many were answered."""
+        tunnel = self._machine.catch_up().tunnels[self._side]
+        return tunnel.echoes if self._beyond else tunnel.gateway_echoes
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds that the last answer took."""
+        return self._machine.world.tunnels[self._side].rtt or None
+
+    async def resolves(self, resolver: str, *, within: float) -> bool:
+        """Return whether this resolver answers."""
+        return await self.egress((), (resolver,), within=within)
+
+    async def egress(
+        self, targets: Sequence[str], resolvers: Sequence[str], *, within: float
+    ) -> bool:
+        """Return whether anything beyond answers."""
+        works = self._machine.catch_up().has_egress(self._side)
+        await asyncio.sleep(0.05 if works else within)
+        return works
+
+
+class FakeAuditor:
+    """Implements `Auditor`."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def findings(self) -> Sequence[str]:
+        """Return what should not be there."""
+        self._machine.refuse("audit")
+        return list(self._machine.findings)
+
+
+class FakeEngine:
+    """Implements `EngineChild`."""
+
+    def __init__(self, *, pid: int) -> None:
+        self.pid = pid
+        self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        return await asyncio.shield(self.status)
+
+    def kill(self) -> None:
+        """End it."""
+        if not self.status.done():
+            self.status.set_result(-9)

@@ -44,7 +44,7 @@ async def trial(
         handshake=handshake,
         egress=egress,
         names=names,
-        detail=_detail(endpoint.name, egress=egress, names=names),
+        detail=outcome(endpoint.name, egress=egress, names=names),
     )
 
 
@@ -67,7 +67,8 @@ async def _handshake(endpoint: Endpoint, line: Line) -> float | None:
     return None
 
 
-def _detail(name: str, *, egress: bool, names: bool) -> str:
+def outcome(name: str, *, egress: bool, names: bool) -> str:
+    """Return what to say of an endpoint that answers."""
     if egress and names:
         return f"{name} works"
     if egress:
