@@ -92,21 +92,25 @@ class Network:
 
         Pausing would disconnect, too, but tell the trackers that we stopped, and they believe it.
         """
-        # Sockets are bound to addresses of the interface, which may be others now.
-        self._session.reopen_network_sockets(0)
         connected = [(handle, _peers(handle)) for handle in handles]
+        # Without sockets, for a torrent that is paused says goodbye to its trackers.
+        self._session.apply_settings(tuning.limits(self._configure, up=False))
+        self._session.pause()
         everybody = lt.ip_filter()
         for _, peers in connected:
             for host, _ in peers:
                 everybody.add_rule(host, host, 1)
-        # Whom a filter hits is disconnected and forgotten, with all failures: as good as new.
+        # Whom a filter hits is forgotten, with all failures: as good as new.
         self._session.set_ip_filter(everybody)
         self._session.set_ip_filter(lt.ip_filter())
-        self._hurry_up()
         for handle, peers in connected:
             for peer, dialled in peers.items():
                 if dialled:
                     handle.connect_peer(peer)
+        self._hurry_up()
+        self._session.apply_settings(tuning.limits(self._configure, up=True))
+        # A torrent that goes on dials at once, and else once a second.
+        self._session.resume()
         self._announce(handles)
         self.on_external_address(None)
 
