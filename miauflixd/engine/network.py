@@ -19,12 +19,17 @@ from miauflixd.engine import tuning
 from miauflixd.engine.messages import Configure, ExternalAddress, SetNetwork
 from miauflixd.engine.sockets import Emit
 
-_HURRY_FOR = 10.0
-"""Seconds after a change of the road in which a peer that did not answer is soon tried again.
+_PATIENCE = ((0.3, 1), (10.0, 5))
+"""From how many seconds after a change of the road on a peer is called again after how many.
 
-What fails then has failed because of the road. Later it is the peer's own fault, and to insist
-would be rude.
+What fails soon after it has failed because of the road. Later it is the peer's own fault, and to
+insist would be rude.
 """
+
+_AT_ONCE = 0
+"""For the first moment: connections that the keeper has just ended count as failures of the peers.
+Any longer, and a peer that still holds the old connection would refuse three times in a row, after
+which libtorrent calls it no more."""
 
 Handles = Sequence[lt.torrent_handle]
 
@@ -39,7 +44,7 @@ class Network:
         self._up = False
         self._generation = 0
         self._address: str | None = None
-        self._hurry: asyncio.TimerHandle | None = None
+        self._calmings: list[asyncio.TimerHandle] = []
         # Nothing listens yet, and there is no torrent: there was nothing to be said up to here.
         session.pause()
 
@@ -66,8 +71,8 @@ class Network:
 
     def close(self) -> None:
         """Do nothing any more."""
-        if self._hurry is not None:
-            self._hurry.cancel()
+        for timer in self._calmings:
+            timer.cancel()
 
     def on_external_address(self, address: str | None) -> None:
         """Note what others say our address is, and pass it on if that is new."""
@@ -122,12 +127,13 @@ class Network:
                 handle.force_dht_announce()
 
     def _hurry_up(self) -> None:
-        self._session.apply_settings(tuning.reconnecting(hurry=True))
-        if self._hurry is not None:
-            self._hurry.cancel()
-        self._hurry = asyncio.get_running_loop().call_later(
-            _HURRY_FOR, self._session.apply_settings, tuning.reconnecting(hurry=False)
-        )
+        self.close()
+        self._session.apply_settings(tuning.reconnecting(after=_AT_ONCE))
+        loop = asyncio.get_running_loop()
+        self._calmings = [
+            loop.call_later(since, self._session.apply_settings, tuning.reconnecting(after=after))
+            for since, after in _PATIENCE
+        ]
 
 
 def _peers(handle: lt.torrent_handle) -> dict[tuple[str, int], bool]:

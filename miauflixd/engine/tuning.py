@@ -31,7 +31,7 @@ def session_settings(configure: Configure) -> "lt.settings_pack":
     """Return the settings of a session that has no way out yet."""
     return {
         **limits(configure, up=False),
-        **reconnecting(hurry=False),
+        **reconnecting(after=5),
         "alert_mask": ALERTS,
         # 100,000 pieces may finish checking at once; a dropped alert costs a full re-read of state.
         "alert_queue_size": 200_000,
@@ -139,13 +139,9 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def reconnecting(*, hurry: bool) -> "lt.settings_pack":
-    """Return after how many seconds (default 60) a peer is called again: a film cannot wait.
-
-    In a hurry at once: connections that the keeper has ended a moment ago count as failures of the
-    peers, and 1 would cost a second.
-    """
-    return {"min_reconnect_time": 0 if hurry else 5}
+def reconnecting(*, after: int) -> "lt.settings_pack":
+    """Return after how many seconds (default 60) a peer is called again: a film cannot wait."""
+    return {"min_reconnect_time": after}
 
 
 def everybody_is_limited() -> lt.ip_filter:
