@@ -11,13 +11,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from miauflixd import __version__
-from miauflixd.config.settings import Config
+from miauflixd.auth.household import Household
+from miauflixd.config.preferences import Preferences
+from miauflixd.config.preferences_store import PreferenceStore
+from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
 from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
 from miauflixd.keeper.messages import Configure
-from miauflixd.runtime import privileges
+from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.services import running
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
@@ -42,6 +47,7 @@ from miauflixd.vault.keys import master_key
 from miauflixd.vault.sealing import Sealer
 from miauflixd.web import application as web_application
 from miauflixd.web import server as web_server
+from miauflixd.web.settings import CONTROL_SOCKET, WebSettings
 
 _DATABASE = "miauflixd.sqlite3"
 
@@ -101,7 +107,18 @@ async def application(
         data = config.storage.path
         downloads = Downloads(data / "downloads")
         database = await stack.enter_async_context(Database.open(data / _DATABASE))
-        sealer = Sealer(master_key(config.storage.sealing_key, folder=data))
+        key = master_key(config.storage.sealing_key, folder=data)
+        sealer = Sealer(key)
+        # From here on with what was set at run time, over what the file says.
+        preferences = await Preferences.open(
+            file=config, store=PreferenceStore(database=database, sealer=sealer)
+        )
+        if preferences.config.log != config.log:
+            _set_log_level(preferences.config.log)
+        config = preferences.config
+        household = await stack.enter_async_context(
+            Household.open(settings=config.auth, database=database, sealer=sealer, master_key=key)
+        )
         sources = await SourceStore.open(database=database, sealer=sealer)
         http = await stack.enter_async_context(host_client())
         endpoints = await _endpoints(
@@ -144,11 +161,35 @@ async def application(
         )
         await stack.enter_async_context(running("passage", passage.run))
 
+        preferences.audited_by(household.audit)
+        preferences.on_change("torrents", passage.configure)
+        preferences.on_change("vpn", endpoints.configure)
+        preferences.on_change("auth", household.configure)
+        preferences.on_change("log", _set_log_level)
+
         app = web_application.build(
-            torrents=torrents, tunnel=tunnel, endpoints=endpoints, version=__version__
+            household=household,
+            preferences=preferences,
+            torrents=torrents,
+            tunnel=tunnel,
+            endpoints=endpoints,
+            version=__version__,
+            settings=config.web,
         )
-        url = await stack.enter_async_context(web_server.serve(app, config.web))
+        url = await stack.enter_async_context(web_server.serve(app, _with_control(config.web)))
+        await household.setup_code.announce()
         yield Application(url=url, torrents=torrents, tunnel=tunnel)
+
+
+def _set_log_level(settings: LogSettings) -> None:
+    logs.set_level(settings.level)
+
+
+def _with_control(settings: WebSettings) -> WebSettings:
+    """Return the settings with the usual control socket, where there is a place for it."""
+    if settings.control_socket is None and os.access(CONTROL_SOCKET.parent, os.W_OK):
+        return msgspec.structs.replace(settings, control_socket=CONTROL_SOCKET)
+    return settings
 
 
 def _keeper_settings(config: Config, downloads: Downloads) -> Configure:
@@ -177,9 +218,11 @@ async def _endpoints(settings: TunnelSettings, store: TunnelStore, http: Http) -
 def _own_folders(config: Config) -> list[Path]:
     """Return the folders that the house writes to."""
     folders = [config.storage.path, config.storage.path / "downloads"]
-    if config.web.unix_socket is not None:
-        folders.append(config.web.unix_socket.parent)
-    return folders
+    sockets = [config.web.unix_socket, config.web.control_socket]
+    if config.web.control_socket is None and CONTROL_SOCKET.parent.is_dir():
+        sockets.append(CONTROL_SOCKET)  # in the folder that the unit makes
+    folders += [path.parent for path in sockets if path is not None]
+    return list(dict.fromkeys(folders))
 
 
 def _hand_over(folder: Path, owner: pwd.struct_passwd) -> None:

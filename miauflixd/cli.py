@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -76,6 +77,30 @@ def _vpn(parsed: argparse.Namespace) -> int:
     return run(parsed)
 
 
+def _setup(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.accounts import setup  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return setup(parsed)
+
+
+def _user(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.accounts import user  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return user(parsed)
+
+
+def _keys(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.accounts import keys  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return keys(parsed)
+
+
+def _audit(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.accounts import audit  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return audit(parsed)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miauflixd",
@@ -99,6 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(show)
     show.set_defaults(command=_show)
 
+    setup = commands.add_parser("setup", help="show the code with which the first account is made")
+    _add_remote(setup, _setup)
+    _add_user(commands.add_parser("user", help="add people, and let them in or keep them out"))
+    _add_keys(commands.add_parser("keys", help="keys for programs that cannot sign in"))
+    _add_audit(commands.add_parser("audit", help="who did what, from where and when"))
     _add_vpn(commands.add_parser("vpn", help="look at the tunnel, and say where it may lead"))
 
     demo = commands.add_parser("demo", help="play a film out of a swarm on this machine alone")
@@ -108,6 +138,62 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=_port, default=0, metavar="N", help="(default: a free one)")
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _add_user(user: argparse.ArgumentParser) -> None:
+    """Add what can be done about the people of the household."""
+    actions = user.add_subparsers(required=True, metavar="ACTION", dest="action")
+    who = "an e-mail address, or an id"
+
+    actions.add_parser("list", help="everybody, in the order in which they came")
+    add = actions.add_parser("add", help="add somebody; asks for the password, or reads it")
+    add.add_argument("email")
+    add.add_argument("--name", help="what they are called (default: out of the address)")
+    add.add_argument("--admin", action="store_true", help="let them administer this machine")
+    add.add_argument(
+        "--max-rating", metavar="RATING", help="the highest they may see, such as PG-13"
+    )
+    for name, words in (
+        ("password", "give somebody another password; asks for it, or reads it"),
+        ("disable", "sign somebody out, and keep them out"),
+        ("enable", "let somebody in again"),
+        ("delete", "remove somebody and what is theirs"),
+    ):
+        actions.add_parser(name, help=words).add_argument("user", help=who)
+    actions.choices["delete"].add_argument("--yes", action="store_true", help="without a question")
+    for action in actions.choices.values():
+        _add_remote(action, _user)
+
+
+def _add_keys(keys: argparse.ArgumentParser) -> None:
+    """Add what can be done about keys."""
+    actions = keys.add_subparsers(required=True, metavar="ACTION", dest="action")
+
+    actions.add_parser("list", help="all of them")
+    create = actions.add_parser("create", help="make one; it is shown this once")
+    create.add_argument("purpose", choices=("stremio", "playlist", "metrics"))
+    create.add_argument("--user", required=True, help="whose it is: an e-mail address, or an id")
+    create.add_argument("--name", required=True, help="what its owner will know it by")
+    revoke = actions.add_parser("revoke", help="let one open nothing any more")
+    revoke.add_argument("id")
+    for action in actions.choices.values():
+        _add_remote(action, _keys)
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    """Add what can be asked of the audit."""
+    audit.add_argument("--type", help="only of this kind, such as sign_in_failed")
+    audit.add_argument("--user", help="only what this one did: an e-mail address, or an id")
+    audit.add_argument("--since", type=_moment, metavar="TIME", help="such as 2026-11-22T20:15")
+    audit.add_argument("--limit", type=int, default=50, metavar="N", help="at most (default: 50)")
+    _add_remote(audit, _audit)
+
+
+def _add_remote(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
+    """Let a command ask the running daemon."""
+    parser.add_argument("--json", action="store_true", help="print what the API answers")
+    _add_config(parser)
+    parser.set_defaults(command=command)
 
 
 def _add_vpn(vpn: argparse.ArgumentParser) -> None:
@@ -134,9 +220,7 @@ def _add_vpn(vpn: argparse.ArgumentParser) -> None:
     remove = actions.add_parser("remove", help="forget an endpoint, or an account and its servers")
     remove.add_argument("endpoint", help=endpoint)
     for action in actions.choices.values():
-        action.add_argument("--json", action="store_true", help="print what the API answers")
-        _add_config(action)
-        action.set_defaults(command=_vpn)
+        _add_remote(action, _vpn)
 
 
 def _add_config(parser: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
@@ -154,3 +238,13 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004 -- the largest there is
         raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
     return int(text)
+
+
+def _moment(text: str) -> datetime:
+    """Return a day or a time as somebody types it, by this machine's clock on the wall."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time such as 2026-11-22 or 2026-11-22T20:15"
+        ) from None

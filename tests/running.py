@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from miauflixd.demo.daemon import DaemonProcess, free_port
+from miauflixd.demo.household import Login, sign_in
 from miauflixd.demo.metainfo import Torrent
 from miauflixd.demo.swarm import Swarm
 from miauflixd.engine.messages import AddMetainfo, Configure, ProgressReport
@@ -30,6 +31,9 @@ _GUARD = 30.0
 """Seconds after which nothing that a test waits for will come any more."""
 
 _SEEDERS_FOLDER = "seeders"
+
+LOGIN = Login(email="anna@example.org", password="kettle orbit walnut")
+"""Who administers every house."""
 
 
 def write_film(folder: Path, *, size: int, name: str = "film.bin", seed: int = 0) -> bytes:
@@ -161,10 +165,14 @@ async def seeded(
 class House:
     """A running daemon and somebody who talks to it."""
 
-    def __init__(self, daemon: DaemonProcess, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, daemon: DaemonProcess, session: aiohttp.ClientSession, *, token: str
+    ) -> None:
         self.url = daemon.url
         self.pid = daemon.pid
         self.session = session
+        """Signed in as the administrator."""
+        self.token = token
 
     @property
     def engine_pid(self) -> int:
@@ -173,7 +181,15 @@ class House:
         return engine
 
     def stream_url(self, source_id: str) -> str:
+        """Return the address of a source's main file, for who sends the token."""
         return f"{self.url}/api/stream/{source_id}"
+
+    async def player_url(self, source_id: str) -> str:
+        """Return the same for programs that send no headers: with a key in it."""
+        body = {"source_id": source_id}
+        async with self.session.post(f"{self.url}/api/playback", json=body) as answer:
+            assert answer.status == 201, await answer.text()
+            return f"{self.url}{(await answer.json())['stream_url']}"
 
     def post(self, metainfo: bytes) -> Any:
         """Send a `.torrent` file; an answer to enter."""
@@ -212,7 +228,10 @@ class House:
         """Ask for a source's main file over a connection of its own, and take no answer."""
         host, port = self.url.removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(host, int(port), limit=KIB)
-        writer.write(f"GET /api/stream/{source_id} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        writer.write(
+            f"GET /api/stream/{source_id} HTTP/1.1\r\nHost: {host}\r\n"
+            f"Authorization: Bearer {self.token}\r\n\r\n".encode()
+        )
         return writer
 
     async def source(self, source_id: str) -> dict[str, Any]:
@@ -274,8 +293,10 @@ async def house(
     more = folder / "conf.d"
     more.mkdir(parents=True, exist_ok=True)
     lines = [f"{name} = {value}" for name, value in ({"minimum_free": 0} | torrents).items()]
+    # One client alone does here what a town would.
+    web = ["[web]", "rate_limits = false", "streams_per_user = 1000"]
     storage = [] if data is None else ["[storage]", f"path = {json.dumps(str(data))}"]
-    (more / "tests.toml").write_text("\n".join(["[torrents]", *lines, *storage, ""]))
+    (more / "tests.toml").write_text("\n".join(["[torrents]", *lines, *web, *storage, ""]))
     async with (
         # Clients come and go: none of them waits for a connection of another.
         aiohttp.ClientSession(
@@ -285,7 +306,9 @@ async def house(
         ) as session,
         DaemonProcess.open(directory=folder, port=free_port(), log_level=log_level) as daemon,
     ):
-        yield House(daemon, session)
+        token = await sign_in(daemon, LOGIN)
+        session.headers["Authorization"] = f"Bearer {token}"
+        yield House(daemon, session, token=token)
 
 
 async def _id_of(answer: aiohttp.ClientResponse) -> str:

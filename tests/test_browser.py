@@ -72,6 +72,7 @@ def offers(running: Demo) -> dict[str, str]:
     """What the demo prints: the page, and another torrent as a link and as a file."""
     return {
         "page": running.wait_for(r"http://127\.0\.0\.1:\d+/$")[0],
+        **running.wait_for(r"^ +(?P<email>\S+@\S+) +password +(?P<password>\S+)$").groupdict(),
         "magnet": running.wait_for(r"magnet:\S+")[0],
         "file": running.wait_for(r"\S+\.torrent$")[0],
         "end": running.wait_for(r"^Ctrl-C ends it")[0],
@@ -91,6 +92,7 @@ def browser(offers: dict[str, str], tmp_path: Path) -> Iterator[webdriver.Chrome
     try:
         driver.set_script_timeout(WITHIN)
         driver.get(offers["page"])
+        sign_in(driver, offers["email"], offers["password"])
         yield driver
         assert console_errors(driver) == []
     finally:
@@ -100,6 +102,19 @@ def browser(offers: dict[str, str], tmp_path: Path) -> Iterator[webdriver.Chrome
 def console_errors(driver: webdriver.Chrome) -> list[str]:
     lines = driver.get_log("browser")  # type: ignore[no-untyped-call]  # Selenium forgot this one
     return [line["message"] for line in lines if line["level"] == "SEVERE"]
+
+
+def sign_in(driver: webdriver.Chrome, email: str, password: str) -> None:
+    WebDriverWait(driver, WITHIN).until(
+        lambda driver: driver.find_element(By.ID, "email").is_displayed()
+    )
+    driver.find_element(By.ID, "email").send_keys(email)
+    field = driver.find_element(By.ID, "password")
+    field.send_keys(password)
+    field.submit()
+    WebDriverWait(driver, WITHIN).until(
+        lambda driver: driver.find_element(By.ID, "add").is_displayed()
+    )
 
 
 def click_film(driver: webdriver.Chrome, name: str) -> None:
@@ -159,3 +174,19 @@ def test_a_chosen_torrent_file_plays(browser, offers):
     browser.find_element(By.ID, "pick").send_keys(offers["file"])
     now_playing(browser, "The same minute, by magnet.mp4")
     assert browser.execute_async_script(PLAYS_PAST, 0.5)["width"] == 1280
+
+
+def test_who_has_signed_in_stays_so_until_they_sign_out(browser):
+    browser.refresh()
+    click_film(browser, NAME)
+    now_playing(browser, NAME)
+
+    browser.find_element(By.ID, "leave").click()
+    WebDriverWait(browser, WITHIN).until(
+        lambda browser: browser.find_element(By.ID, "email").is_displayed()
+    )
+    browser.refresh()
+    WebDriverWait(browser, WITHIN).until(
+        lambda browser: browser.find_element(By.ID, "email").is_displayed()
+    )
+    assert browser.find_elements(By.CSS_SELECTOR, "#list .card") == []

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +14,11 @@ import pytest
 from miauflixd import cli
 from miauflixd.config import loading
 from miauflixd.database.database import Database
-from miauflixd.remote import vpn_text
+from miauflixd.remote import client, vpn_text
 from miauflixd.runtime.secrets import Secret
 from miauflixd.tunnel.model import Credentials
-from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.tunnel.providers.provider import ProviderRefusedError
 from miauflixd.tunnel.service import Tunnel
-from miauflixd.web.application import build
-from miauflixd.web.server import serve
-from miauflixd.web.settings import WebSettings
-from tests.fakes import FakeTorrents
 from tests.running import until
 from tests.tunnel_fakes import (
     SECRETS,
@@ -35,6 +31,7 @@ from tests.tunnel_fakes import (
     spec,
     write_files,
 )
+from tests.web_house import open_web
 
 
 class Terminal(io.StringIO):
@@ -80,20 +77,21 @@ async def tunnel(endpoints, keeper):
 
 
 @pytest.fixture
-def settings(tmp_path, monkeypatch):
-    """Let daemon and command agree on a unix socket."""
-    path = tmp_path / "web.sock"
-    monkeypatch.setenv("MIAUFLIX_WEB_UNIX_SOCKET", str(path))
-    return WebSettings(port=0, unix_socket=path)
+def control_socket(tmp_path, monkeypatch):
+    """Let daemon and command agree on a place."""
+    path = tmp_path / "control.sock"
+    monkeypatch.setenv("MIAUFLIX_WEB_CONTROL_SOCKET", str(path))
+    return path
 
 
 @pytest.fixture
-async def daemon(tunnel, endpoints, settings):
-    app = build(
-        torrents=FakeTorrents(), tunnel=tunnel, endpoints=endpoints, version="1", own_names=()
-    )
-    async with serve(app, settings) as url:
-        yield url
+async def daemon(tunnel, endpoints, control_socket, tmp_path):
+    folder = tmp_path / "household"
+    folder.mkdir()
+    async with open_web(
+        folder, tunnel=tunnel, endpoints=endpoints, control_socket=control_socket
+    ) as web:
+        yield web.url
 
 
 @pytest.fixture
@@ -143,11 +141,8 @@ async def test_the_status_is_there_for_programs_too(daemon, run, two):
     assert (status, json.loads(out)["state"]) == (0, "up")
 
 
-async def test_without_a_tunnel_the_status_says_so(endpoints, settings, run):
-    app = build(
-        torrents=FakeTorrents(), tunnel=NoTunnel(), endpoints=endpoints, version="1", own_names=()
-    )
-    async with serve(app, settings):
+async def test_without_a_tunnel_the_status_says_so(tmp_path, control_socket, run):
+    async with open_web(tmp_path, control_socket=control_socket):
         _, out, _ = await run("status")
         assert out.startswith("Tunnel    off, for ")
         assert "Traffic" not in out
@@ -156,36 +151,32 @@ async def test_without_a_tunnel_the_status_says_so(endpoints, settings, run):
         assert err.startswith("miauflixd: The settings say vpn.mode")
 
 
-async def test_over_tcp_where_there_is_no_socket(daemon, run, two, monkeypatch):
-    monkeypatch.delenv("MIAUFLIX_WEB_UNIX_SOCKET")
-    monkeypatch.setenv("MIAUFLIX_WEB_PORT", daemon.rpartition(":")[2])
-    assert (await run("status"))[0] == 0
-
-
 @pytest.mark.parametrize("action", ["status", "list", "switch", "test"])
-async def test_a_daemon_that_does_not_run_is_said_to(settings, run, action):
+async def test_a_daemon_that_does_not_run_is_said_to(control_socket, run, action):
     status, out, err = await run(action)
     assert (status, out) == (1, "")
     assert err == (
-        f"miauflixd: miauflixd does not answer at {settings.unix_socket}. Is it running? "
-        "`systemctl status miauflixd` tells\n"
+        f"miauflixd: miauflixd does not answer at {control_socket} (web.control_socket). "
+        "Is it running? `systemctl status miauflixd` tells\n"
     )
 
 
-async def test_a_port_that_nobody_knows_is_said_to_be_none(run, monkeypatch):
-    monkeypatch.setenv("MIAUFLIX_WEB_PORT", "0")
+async def test_a_web_port_is_no_way_in_without_an_account(daemon, run, monkeypatch):
+    monkeypatch.delenv("MIAUFLIX_WEB_CONTROL_SOCKET")
+    monkeypatch.setenv("MIAUFLIX_WEB_PORT", daemon.rpartition(":")[2])
+    monkeypatch.setattr(client, "CONTROL_SOCKET", Path("/nonexistent/control.sock"))
     status, _, err = await run("status")
     assert status == 1
-    assert "Set web.unix_socket, or a port" in err
+    assert "does not answer at /nonexistent/control.sock" in err
 
 
-async def test_something_else_that_answers_is_not_taken_for_it(settings, run):
+async def test_something_else_that_answers_is_not_taken_for_it(control_socket, run):
     async def answer(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
         writer.close()
 
-    async with await asyncio.start_unix_server(answer, settings.unix_socket):
+    async with await asyncio.start_unix_server(answer, control_socket):
         status, _, err = await run("status")
     assert (status, err) == (1, "miauflixd: What answers there is not miauflixd\n")
 

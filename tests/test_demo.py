@@ -16,11 +16,12 @@ import pytest
 
 from miauflixd.demo.film import NAME
 from miauflixd.demo.swarm import Swarm
-from tests.demo_running import demo, film_in_cache, wait_until_gone
+from tests.demo_running import Demo, demo, film_in_cache, wait_until_gone
 
 pytestmark = pytest.mark.timeout(120)
 
 ADDRESS = r"http://127\.0\.0\.1:\d+/$"
+LOGIN = r"^ +(\S+@\S+) +password +(\S+)$"
 LAST_WORDS = r"^Ctrl-C ends it"
 
 
@@ -57,12 +58,20 @@ def get(url: str, **headers: str) -> bytes:
         return content
 
 
-def post(url: str, content: str | bytes, kind: str) -> dict[str, str]:
+def post(url: str, content: str | bytes, kind: str, **headers: str) -> dict[str, str]:
     body = content.encode() if isinstance(content, str) else content
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": kind})
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": kind} | headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         decoded: dict[str, str] = json.load(answer)
         return decoded
+
+
+def signed_in(url: str, running: Demo) -> dict[str, str]:
+    """Sign in with what the demo says, and return the header of who did."""
+    email, password = running.wait_for(LOGIN).groups()
+    body = json.dumps({"email": email, "password": password})
+    token = post(f"{url}api/auth/login", body, "application/json")["access_token"]
+    return {"Authorization": f"Bearer {token}"}
 
 
 # --- the film -------------------------------------------------------------------------------------
@@ -154,11 +163,13 @@ async def test_the_film_still_comes_when_seeders_stop(content, leecher, tmp_path
 def test_the_demo_shows_its_film_and_ctrl_c_leaves_nothing_behind(cache, film, temporary):
     with demo(cache=cache, temporary=temporary) as running:
         url = running.wait_for(ADDRESS)[0]
+        login = signed_in(url, running)
         running.wait_for(LAST_WORDS)
         assert "<video" in get(url).decode()
-        (source,) = json.loads(get(f"{url}api/torrents"))["items"]
+        (source,) = json.loads(get(f"{url}api/torrents", **login))["items"]
         assert source["name"] == NAME
-        assert sha256(get(f"{url}api/stream/{source['id']}")) == sha256(film.read_bytes())
+        content = get(f"{url}api/stream/{source['id']}", **login)
+        assert sha256(content) == sha256(film.read_bytes())
         running.interrupt()
         status, said = running.end()
         assert (status, said) == (0, "\nOver. Nothing is left running.\n")
@@ -170,15 +181,18 @@ def test_the_demo_shows_its_film_and_ctrl_c_leaves_nothing_behind(cache, film, t
 def test_the_magnet_link_and_the_file_that_it_offers_are_the_same_and_play(cache, film, temporary):
     with demo(cache=cache, temporary=temporary) as running:
         url = running.wait_for(ADDRESS)[0]
+        login = signed_in(url, running)
         magnet = running.wait_for(r"magnet:\S+")[0]
         file = running.wait_for(r"\S+\.torrent$")[0]
         running.wait_for(LAST_WORDS)
-        by_link = post(f"{url}api/torrents", json.dumps({"magnet": magnet}), "application/json")
+        by_link = post(
+            f"{url}api/torrents", json.dumps({"magnet": magnet}), "application/json", **login
+        )
         metainfo = Path(file).read_bytes()
-        by_file = post(f"{url}api/torrents", metainfo, "application/x-bittorrent")
+        by_file = post(f"{url}api/torrents", metainfo, "application/x-bittorrent", **login)
         assert by_file["source_id"] == by_link["source_id"]
         # Not all of it: one seeder takes its time.
-        beginning = get(f"{url}api/stream/{by_link['source_id']}", Range="bytes=0-999999")
+        beginning = get(f"{url}api/stream/{by_link['source_id']}", Range="bytes=0-999999", **login)
         assert beginning == film.read_bytes()[:1_000_000]
 
 

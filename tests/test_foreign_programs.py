@@ -59,7 +59,7 @@ async def run(program: str, *arguments: str) -> tuple[int, bytes, str]:
 
 async def test_curl_gets_ranges(tmp_path):
     async with seeded(tmp_path, size=4 * MIB) as (content, torrent, _), house(tmp_path) as home:
-        url = home.stream_url(await home.add(torrent))
+        url = await home.player_url(await home.add(torrent))
         for asked, start, stop in (
             ("0-0", 0, 1),
             ("1000000-2999999", 1_000_000, 3_000_000),
@@ -80,7 +80,7 @@ async def test_curl_resumes_a_download_that_broke_off(tmp_path):
         seeded(tmp_path, size=6 * MIB, upload_rate=8_000_000) as (content, torrent, _),
         house(tmp_path) as home,
     ):
-        url = home.stream_url(await home.add(torrent))
+        url = await home.player_url(await home.add(torrent))
         async with started("curl", "-sS", "-N", "-o", str(saved), url) as process:
             while not saved.exists() or saved.stat().st_size < MIB:
                 await asyncio.sleep(0.01)
@@ -132,7 +132,7 @@ async def test_ffprobe_understands_a_film_while_it_arrives(tmp_path, name):
         status, out, complaint = await run(
             "ffprobe",
             *("-v", "error", "-of", "json", "-show_format", "-show_streams"),
-            home.stream_url(source_id),
+            await home.player_url(source_id),
         )
         assert (status, complaint) == (0, "")
         told = json.loads(out)
@@ -152,7 +152,7 @@ async def test_ffmpeg_seeks_to_the_end_and_decodes_the_last_pictures(tmp_path, n
         seeding(swarm, tmp_path, upload_rate=3_000_000),
         house(tmp_path) as home,
     ):
-        url = home.stream_url(await home.add(swarm.torrent))
+        url = await home.player_url(await home.add(swarm.torrent))
         place = ("-nostdin", "-v", "error", "-ss", "9.5", "-i")
         _, expected, _ = await run("ffmpeg", *place, str(path), *frame)
         status, got, complaint = await run("ffmpeg", *place, url, *frame)
@@ -168,7 +168,7 @@ async def test_mpv_opens_a_film_seeks_to_its_end_and_plays_it_out(tmp_path, name
         seeding(swarm, tmp_path, upload_rate=3_000_000),
         house(tmp_path) as home,
     ):
-        url = home.stream_url(await home.add(swarm.torrent))
+        url = await home.player_url(await home.add(swarm.torrent))
         status, out, complaint = await run(
             "mpv",
             *("--no-config", "--vo=null", "--ao=null", "--untimed", "--start=-2"),

@@ -100,6 +100,7 @@ async def test_one_connection_serves_one_range_after_another(tmp_path):
             for span in [*random_ranges(len(content), count=20, longest=200 * KIB), range(2)]:
                 writer.write(
                     f"GET /api/stream/{source_id} HTTP/1.1\r\nHost: {host}\r\n"
+                    f"Authorization: Bearer {home.token}\r\n"
                     f"Range: bytes={span.start}-{span.stop - 1}\r\n\r\n".encode()
                 )
                 head = await reader.readuntil(b"\r\n\r\n")

@@ -13,15 +13,14 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from miauflixd.database.database import Database
 from miauflixd.tunnel import service
-from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.tunnel.providers.provider import ProviderRefusedError, ProviderUnavailableError
 from miauflixd.tunnel.service import Tunnel
 from miauflixd.tunnel.settings import TunnelSettings
-from miauflixd.web.application import build
 from miauflixd.web.limits import Limits
 from miauflixd.web.server import serve
 from miauflixd.web.settings import WebSettings
-from miauflixd.web.vpn_shapes import PublicShape, public_shape
+from tests.contract import kept
+from tests.doorstep import bearer, open_doorstep
 from tests.fakes import FakeTorrents
 from tests.running import until
 from tests.tunnel_fakes import (
@@ -78,20 +77,27 @@ async def tunnel(endpoints, keeper):
 
 
 @pytest.fixture
-def app(tunnel, endpoints, torrents):
-    return build(
-        torrents=torrents,
-        tunnel=tunnel,
-        endpoints=endpoints,
-        version="1.2.3",
-        own_names=(),
-        limits=Limits(endpoints=20_000, body=timedelta(seconds=5)),
-    )
+async def doorstep(tmp_path):
+    (tmp_path / "household").mkdir()
+    async with open_doorstep(tmp_path / "household") as doorstep:
+        yield doorstep
 
 
 @pytest.fixture
-async def client(app):
-    async with TestClient(TestServer(app)) as client:
+def app(doorstep, tunnel, endpoints, torrents):
+    app = doorstep.app(
+        torrents=torrents,
+        tunnel=tunnel,
+        endpoints=endpoints,
+        limits=Limits(endpoints=20_000, body=timedelta(seconds=5)),
+    )
+    with kept(app):
+        yield app
+
+
+@pytest.fixture
+async def client(app, doorstep):
+    async with TestClient(TestServer(app), headers=doorstep.as_admin) as client:
         yield client
 
 
@@ -163,10 +169,22 @@ async def test_it_is_told_as_the_contract_says(client, keeper, tunnel):
     assert all(datetime.fromisoformat(one["at"]).tzinfo for one in history)
 
 
-async def test_whoever_only_watches_learns_state_and_reason(tunnel):
-    assert public_shape(tunnel.view()) == PublicShape(
-        state="down", reason="miauflixd has just started."
-    )
+async def test_whoever_only_watches_learns_state_and_reason(client, doorstep):
+    public = {"state": "down", "reason": "miauflixd has just started."}
+    assert await told(await client.get("/api/vpn", headers=doorstep.as_user)) == public
+    async with client.get("/api/events", headers=doorstep.as_user) as response:
+        assert await response.content.readline() == b"event: tunnel\n"
+        assert json.loads((await response.content.readline())[6:]) == public
+
+
+async def test_whoever_only_watches_hears_of_no_source(client, doorstep, torrents):
+    await torrents.add_metainfo(METAINFO)
+    async with client.get("/api/events", headers=doorstep.as_user) as response:
+        heard = [await response.content.readline() for _ in range(4)]
+    assert [line for line in heard if line.startswith(b"event")] == [
+        b"event: tunnel\n",
+        b"event: ready\n",
+    ]
 
 
 async def test_events_tell_of_the_tunnel_at_first_and_at_each_change(client, keeper, tunnel):
@@ -440,11 +458,9 @@ async def test_a_test_that_is_never_answered_is_a_time_out(client, keeper, monke
     await problem(await client.post("/api/vpn/test", json={}), 504, "test_timed_out")
 
 
-async def test_without_a_tunnel_it_says_off_and_refuses(endpoints, torrents):
-    app = build(
-        torrents=torrents, tunnel=NoTunnel(), endpoints=endpoints, version="1", own_names=()
-    )
-    async with TestClient(TestServer(app)) as client:
+async def test_without_a_tunnel_it_says_off_and_refuses(doorstep, endpoints):
+    app = doorstep.app(endpoints=endpoints)
+    async with TestClient(TestServer(app), headers=doorstep.as_admin) as client:
         view = await told(await client.get("/api/vpn"))
         assert (view["mode"], view["state"], view["endpoint"]) == ("off", "off", None)
         assert "sees the address of this machine" in view["reason"]
@@ -457,11 +473,14 @@ async def test_without_a_tunnel_it_says_off_and_refuses(endpoints, torrents):
 # --- metrics --------------------------------------------------------------------------------------
 
 
-async def test_the_numbers_are_for_prometheus(client, keeper, torrents):
+async def test_the_numbers_are_for_prometheus(client, doorstep, keeper, torrents):
     await torrents.add_metainfo(METAINFO)
     keeper.tell("up", since=1e9)
     await keeper.heard()
-    response = await client.get("/metrics")
+    key, _ = await doorstep.household.purpose_keys.create(
+        doorstep.admin.id, purpose="metrics", name="Prometheus", address=None
+    )
+    response = await client.get("/metrics", headers=bearer(key))
     assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     lines = (await response.text()).splitlines()
     for line in (
@@ -486,7 +505,7 @@ async def test_the_numbers_stay_on_this_machine(app, tmp_path):
             assert (await session.get(f"{url}/metrics")).status == 200
             for header in ("X-Forwarded-For", "Forwarded"):
                 answer = await session.get(f"{url}/metrics", headers={header: "203.0.113.9"})
-                await problem(answer, 403, "metrics_forbidden")
+                await problem(answer, 401, "unauthenticated")
         connector = aiohttp.UnixConnector(str(path))
         async with aiohttp.ClientSession(connector=connector) as session:
             assert (await session.get("http://localhost/metrics")).status == 200

@@ -26,16 +26,15 @@ from miauflixd.errors import (
     UnavailableError,
 )
 from miauflixd.torrents.reader import NoDataError
-from miauflixd.tunnel.no_tunnel import NoTunnel
-from miauflixd.web.application import build
 from miauflixd.web.byte_ranges import UnsatisfiableRangeError
 from miauflixd.web.guards import is_foreign, is_ours
 from miauflixd.web.limits import Limits
 from miauflixd.web.problems import status_of
 from miauflixd.web.server import serve
 from miauflixd.web.settings import WebSettings
+from tests.contract import kept
+from tests.doorstep import expose, open_doorstep
 from tests.fakes import FakeTorrents
-from tests.tunnel_fakes import NoEndpoints
 
 MAGNET = "magnet:?xt=urn:btih:dd8255ecdc7ca55fb0bbf81323d87062db1f6d1c"
 INFO_HASH = "dd8255ecdc7ca55fb0bbf81323d87062db1f6d1c"
@@ -55,20 +54,21 @@ def torrents():
 
 
 @pytest.fixture
-def app(torrents):
-    return build(
-        torrents=torrents,
-        tunnel=NoTunnel(),
-        endpoints=NoEndpoints(),
-        version="1.2.3",
-        own_names=["nas"],
-        limits=LIMITS,
-    )
+async def house(tmp_path):
+    async with open_doorstep(tmp_path) as house:
+        yield house
 
 
 @pytest.fixture
-async def client(app):
-    async with TestClient(TestServer(app)) as client:
+def app(house, torrents):
+    app = house.app(torrents=torrents, limits=LIMITS)
+    with kept(app):
+        yield app
+
+
+@pytest.fixture
+async def client(app, house):
+    async with TestClient(TestServer(app), headers=house.as_admin) as client:
         yield client
 
 
@@ -407,9 +407,12 @@ async def test_a_range_behind_the_end_is_told_where_the_end_is(client, film):
 
 
 async def test_a_film_that_gives_nothing_is_a_problem_and_one_that_stops_is_broken_off(
-    app, torrents, film
+    app, house, torrents, film
 ):
-    async with serve(app, WebSettings(port=0)) as url, aiohttp.ClientSession() as session:
+    async with (
+        serve(app, WebSettings(port=0)) as url,
+        aiohttp.ClientSession(headers=house.as_admin) as session,
+    ):
         torrents.breaks = (0, NoDataError("Nothing came"))
         await problem(await session.get(url + film), 504, "no_data")
         torrents.breaks = (100, NoDataError("Nothing came"))
@@ -499,7 +502,7 @@ async def test_nothing_but_the_page_is_served(client, path):
     ],
 )
 def test_another_sites_page_is_told_from_ours(headers, foreign):
-    assert is_foreign(CIMultiDict(headers)) is foreign
+    assert is_foreign(CIMultiDict(headers), headers.get("Host")) is foreign
 
 
 @pytest.mark.parametrize(
@@ -572,21 +575,13 @@ def test_every_error_that_a_request_can_meet_is_of_a_kind_that_http_knows():
     assert unknown == []
 
 
-async def answer_from(raises: Exception) -> aiohttp.ClientResponse:
+async def answer_from(app: web.Application, raises: Exception) -> aiohttp.ClientResponse:
     """Return the client's answer of an application whose `/x` raises this."""
-    app = build(
-        torrents=FakeTorrents(),
-        tunnel=NoTunnel(),
-        endpoints=NoEndpoints(),
-        version="1",
-        own_names=(),
-        limits=LIMITS,
-    )
 
     async def handler(request):
         raise raises
 
-    app.router.add_get("/x", handler)
+    expose(app, "/x", handler)
     async with TestClient(TestServer(app)) as client:
         response = await client.get("/x")
         await response.read()
@@ -608,16 +603,16 @@ async def answer_from(raises: Exception) -> aiohttp.ClientResponse:
         ),
     ],
 )
-async def test_an_error_is_answered_by_its_kind(error, status, code, headers):
-    response = await answer_from(error)
+async def test_an_error_is_answered_by_its_kind(app, error, status, code, headers):
+    response = await answer_from(app, error)
     document = await problem(response, status, code)
     assert document["detail"] == str(error)
     assert headers.items() <= dict(response.headers).items()
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("/etc/secret"), SettingsError("/etc/secret")])
-async def test_a_mistake_of_ours_is_logged_once_and_tells_nothing(error, caplog):
-    response = await answer_from(error)
+async def test_a_mistake_of_ours_is_logged_once_and_tells_nothing(app, error, caplog):
+    response = await answer_from(app, error)
     document = await problem(response, 500, "internal")
     assert "secret" not in await response.text()
     (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
@@ -625,8 +620,8 @@ async def test_a_mistake_of_ours_is_logged_once_and_tells_nothing(error, caplog)
     assert record.exc_info
 
 
-async def test_a_redirect_is_no_problem():
-    response = await answer_from(web.HTTPFound("/api/health"))
+async def test_a_redirect_is_no_problem(app):
+    response = await answer_from(app, web.HTTPFound("/api/health"))
     assert await response.json() == {"status": "ok"}
 
 
@@ -693,7 +688,7 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
         ),
         (
             (
-                b"POST /api/torrents HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                 b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
             ),
             400,
@@ -716,7 +711,7 @@ async def test_what_is_no_request_is_a_problem_and_ends_the_connection(
 async def test_a_body_that_never_arrives_is_not_waited_for(url):
     async with connected(url) as (reader, writer):
         writer.write(
-            b"POST /api/torrents HTTP/1.1\r\nHost: localhost\r\n"
+            b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
         )
         answer = await reader.readuntil(b"}")
@@ -743,15 +738,15 @@ async def test_an_answer_that_has_begun_is_broken_off_and_never_followed_by_a_pr
             await response.write(sends_first)
         raise error
 
-    app.router.add_get("/x", handler)
+    expose(app, "/x", handler)
     async with serve(app, WebSettings(port=0)) as url:
         answer = await exchange(url, b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b"problem" not in answer
     assert answer.partition(b"\r\n\r\n")[2] == sends_first
 
 
-async def test_an_open_stream_does_not_keep_the_server_from_stopping(app):
-    async with aiohttp.ClientSession() as session:
+async def test_an_open_stream_does_not_keep_the_server_from_stopping(app, house):
+    async with aiohttp.ClientSession(headers=house.as_admin) as session:
         async with serve(app, WebSettings(port=0)) as url:
             response = await session.get(f"{url}/api/events")
             assert response.status == 200

@@ -21,7 +21,7 @@ from miauflixd.auth.model import InvalidTokenError, UserId, Viewer
 from miauflixd.auth.viewers import Viewers
 from miauflixd.vault.sealing import Sealer
 
-_LIFETIME = timedelta(hours=6)
+LIFETIME = timedelta(hours=6)
 """Since it was last used: a long film, with a long break (the contract's number)."""
 
 _PER_USER = 64
@@ -88,7 +88,7 @@ class StreamKeys:
             source_id=source_id,
             file=file,
             playback_id=playback_id,
-            expires_at=self._clock() + _LIFETIME,
+            expires_at=self._clock() + LIFETIME,
         )
         self._put(mark, key)
         over = list(self._of_user[key.user_id])[:-_PER_USER]
@@ -110,7 +110,7 @@ class StreamKeys:
             raise InvalidTokenError("This address is not good any more. Start the film again")
         viewer = await self._viewer(key)
         if mark in self._keys:  # it may have been dropped meanwhile
-            self._put(mark, replace(key, expires_at=now + _LIFETIME))
+            self._put(mark, replace(key, expires_at=now + LIFETIME))
             self._used.add(mark)
         return viewer
 

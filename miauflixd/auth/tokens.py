@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import jwt
@@ -27,6 +28,9 @@ _ALGORITHM = "HS256"
 
 _LIMIT = 4096
 """Characters of a token that is looked at; ours have about 330."""
+
+_REMEMBERED = 1024
+"""Tokens whose signatures are not computed again, 1.5 MB."""
 
 _LEEWAY = 5
 """Seconds that a token may be from the future: our own clock may have been set back a little."""
@@ -87,6 +91,9 @@ class AccessTokens:
         self._signing = keys[0]
         self._secrets = {self._header(key): key.secret for key in keys}
         self._decoder = msgspec.json.Decoder(_Payload)
+        # A signature that was right once is right for ever, and costs as much as a whole answer.
+        # What is wrong is not remembered, and what depends on the time is looked at each time.
+        self._signed = lru_cache(maxsize=_REMEMBERED)(self._read)
 
     def issue(self, claims: Claims) -> str:
         """Return a token that says this; the same claims make the same token."""
@@ -125,17 +132,20 @@ class AccessTokens:
         secret = self._secrets.get(token.partition(".")[0])
         if secret is None:
             raise _invalid()
-        try:
-            content = self._jws.decode(token, secret, algorithms=[_ALGORITHM])
-            payload = self._decoder.decode(content)
-        except (jwt.PyJWTError, msgspec.MsgspecError) as error:
-            raise _invalid() from error
+        payload = self._signed(token, secret)
         now = self._clock().timestamp()
         if max(payload.iat, payload.nbf) > now + _LEEWAY:
             raise InvalidTokenError("This token is from the future: is a clock wrong?")
         if payload.exp <= now and not expired_is_fine:
             raise TokenExpiredError("This token has expired; get a new one")
         return _claims(payload)
+
+    def _read(self, token: str, secret: bytes) -> _Payload:
+        try:
+            content = self._jws.decode(token, secret, algorithms=[_ALGORITHM])
+            return self._decoder.decode(content)
+        except (jwt.PyJWTError, msgspec.MsgspecError) as error:
+            raise _invalid() from error
 
     def _header(self, key: SigningKey) -> str:
         """Return the first part of every token that is signed with this key."""

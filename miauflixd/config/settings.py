@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from miauflixd.auth.settings import AuthSettings
 from miauflixd.database.settings import StorageSettings
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.tunnel.settings import TunnelSettings
@@ -39,6 +40,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     web: WebSettings = WebSettings()
     torrents: TorrentsSettings = TorrentsSettings()
     vpn: TunnelSettings = TunnelSettings()
+    auth: AuthSettings = AuthSettings()
     storage: StorageSettings = StorageSettings()
     service: ServiceSettings = ServiceSettings()
     log: LogSettings = LogSettings()

@@ -6,6 +6,7 @@ also one by Ctrl-C in the middle of the start, leaves no process, no folder and 
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import aiohttp
 
 from miauflixd.demo.daemon import DaemonDiedError, DaemonProcess, free_port
 from miauflixd.demo.film import NAME, film
+from miauflixd.demo.household import Login, sign_in
 from miauflixd.demo.metainfo import Torrent
 from miauflixd.demo.swarm import Swarm
 from miauflixd.errors import MiauflixdError
@@ -116,10 +118,13 @@ async def _demo(cache: Path, port: int) -> None:
         daemon = await stack.enter_async_context(
             DaemonProcess.open(directory=folder, port=port, log_level="warning")
         )
-        await _add(daemon.url, swarm.torrent)
+        login = Login(email="demo@miauflix.example", password=secrets.token_hex(6))
+        await _add(daemon.url, swarm.torrent, token=await sign_in(daemon, login))
         _say(
             f"\n    {daemon.url}/\n\n"
-            "Open this in a browser on this machine, and press play. The film comes out of a\n"
+            "Open this in a browser on this machine, and sign in as\n\n"
+            f"    {login.email}   password   {login.password}\n\n"
+            "Then press play. The film comes out of a\n"
             f"BitTorrent swarm of {_SEEDERS} seeders with {_UPLOAD_RATE / 1e6:.1f} MB/s each, "
             "all on this machine.\n"
             "To play another, paste this link there, or drop the file:\n\n"
@@ -134,13 +139,13 @@ def _write(path: Path, torrent: Torrent) -> Path:
     return path
 
 
-async def _add(url: str, torrent: Torrent) -> None:
+async def _add(url: str, torrent: Torrent, *, token: str) -> None:
     """Put a torrent on the daemon's list.
 
     Raises:
         DaemonDiedError: it does not take it.
     """
-    headers = {"Content-Type": "application/x-bittorrent"}
+    headers = {"Content-Type": "application/x-bittorrent", "Authorization": f"Bearer {token}"}
     try:
         async with (
             aiohttp.ClientSession(timeout=_ADD_WITHIN) as session,

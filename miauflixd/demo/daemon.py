@@ -5,8 +5,9 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,9 @@ _END_WITHIN = 15.0
 
 _DATAGRAM = 4096
 """Bytes of one notification at most."""
+
+_LONGEST_PLACE = 70
+"""Bytes of the path of a folder in which ours still has room for a socket."""
 
 _NOT_INHERITED = ("MIAUFLIX_", "NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY")
 """Beginnings of variables that would change its settings, or that are meant for somebody else."""
@@ -62,9 +66,13 @@ def free_port(port: int = 0) -> int:
 class DaemonProcess:
     """A daemon without a tunnel, on the loopback only."""
 
-    def __init__(self, process: asyncio.subprocess.Process, *, url: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, *, url: str, control_socket: Path
+    ) -> None:
         self._process = process
         self.url = url
+        self.control_socket = control_socket
+        """Where whoever has started it administers it, without an account."""
 
     @classmethod
     @asynccontextmanager
@@ -79,8 +87,11 @@ class DaemonProcess:
         Raises:
             ExceptionGroup: what the block raised; `DaemonDiedError` when it ended before the block.
         """
-        settings = _write_settings(directory, port=port, log_level=log_level)
-        with closing(_Notifications()) as notifications:
+        with closing(_Notifications()) as notifications, _short_folder() as folder:
+            control_socket = folder / "control.sock"
+            settings = _write_settings(
+                directory, port=port, log_level=log_level, control_socket=control_socket
+            )
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "miauflixd", "--config", str(settings), "run"),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -89,7 +100,7 @@ class DaemonProcess:
                 env=_environment() | {"NOTIFY_SOCKET": notifications.address},
             )
             try:
-                daemon = cls(process, url=f"http://127.0.0.1:{port}")
+                daemon = cls(process, url=f"http://127.0.0.1:{port}", control_socket=control_socket)
                 async with asyncio.TaskGroup() as group:
                     watching = group.create_task(daemon._watch(notifications), name="daemon")
                     await notifications.ready(within=_START_WITHIN)
@@ -181,7 +192,17 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _write_settings(directory: Path, *, port: int, log_level: str) -> Path:
+@contextmanager
+def _short_folder() -> Iterator[Path]:
+    """Make a folder for a socket, whose path has room for 107 bytes at most, unix(7)."""
+    place = tempfile.gettempdir()
+    if len(os.fsencode(place)) > _LONGEST_PLACE:
+        place = "/tmp"  # noqa: S108 - what is made in it has a name that nobody can foresee
+    with tempfile.TemporaryDirectory(prefix="miauflixd-", dir=place) as folder:
+        yield Path(folder)
+
+
+def _write_settings(directory: Path, *, port: int, log_level: str, control_socket: Path) -> Path:
     """Write the settings file. A JSON string is a TOML string, too."""
     data = json.dumps(str(directory / "data"), ensure_ascii=False)
     path = directory / "miauflixd.toml"
@@ -190,6 +211,7 @@ def _write_settings(directory: Path, *, port: int, log_level: str) -> Path:
 [web]
 host = "127.0.0.1"
 port = {port}
+control_socket = {json.dumps(str(control_socket))}
 
 [torrents]
 listen = ["127.0.0.1:0"]

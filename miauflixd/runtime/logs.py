@@ -42,3 +42,8 @@ def to_stderr(level: str) -> None:
             logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
         )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def set_level(level: str) -> None:
+    """Write lines of this level and above from now on."""
+    logging.getLogger().setLevel(level.upper())

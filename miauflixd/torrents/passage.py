@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import msgspec
+
 from miauflixd.keeper.messages import Activity
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.service import Torrents, engine_settings
@@ -56,7 +58,18 @@ class Passage:
         self._engine = engine
         self._settings = settings
         self._ask_for_port = ask_for_port
+        self._port: int | None = None
         self._ports = PortForwarding(opener=engine, on_port=self._on_port)
+
+    def configure(self, settings: TorrentsSettings) -> None:
+        """Use other limits from now on; where to listen stays as it was at the start."""
+        self._settings = msgspec.structs.replace(
+            self._settings,
+            connections=settings.connections,
+            download_rate=settings.download_rate,
+            upload_rate=settings.upload_rate,
+        )
+        self._engine.send(engine_settings(self._settings, port=self._port))
 
     async def run(self) -> None:
         """Carry until cancelled."""
@@ -86,5 +99,6 @@ class Passage:
             await asyncio.sleep(_LOOK_EVERY)
 
     def _on_port(self, port: int | None) -> None:
+        self._port = port
         self._engine.send(engine_settings(self._settings, port=port))
         self._tunnel.set_port(port)

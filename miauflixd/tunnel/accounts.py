@@ -53,6 +53,13 @@ class Accounts:
         self._changed = asyncio.Event()
         self._random = SystemRandom()
 
+    def look_in(self, *, country: str | None, city: str | None) -> None:
+        """Want servers there from now on, and ask for them at once."""
+        self._country = country
+        self._city = city
+        self._due.clear()
+        self._changed.set()
+
     def problem(self, account: RungId) -> str | None:
         """Return why an account's servers could not be renewed, a sentence."""
         return self._problems.get(account)

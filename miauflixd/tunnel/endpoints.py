@@ -91,6 +91,10 @@ class Endpoints:
         await endpoints._build()
         return endpoints
 
+    def configure(self, settings: TunnelSettings) -> None:
+        """Look for accounts' servers where the settings want them now; the rest needs a restart."""
+        self._accounts.look_in(country=settings.country, city=settings.city)
+
     async def run(self) -> None:
         """Keep addresses and accounts up to date until cancelled."""
         async with asyncio.TaskGroup() as group:

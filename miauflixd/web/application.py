@@ -1,19 +1,58 @@
 """The web application: which address leads to which handler, and what stands before them."""
 
 import socket
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.web_urldispatcher import AbstractRoute
 
-from miauflixd.web.guards import known_host, same_origin
-from miauflixd.web.handlers import events, metrics, page, server, stream, vpn
-from miauflixd.web.handlers import torrents as torrent_handlers
+from miauflixd.auth.household import Household
+from miauflixd.web import openapi
+from miauflixd.web.authentication import Authentication
+from miauflixd.web.client_address import trust_of
+from miauflixd.web.gate import Gate
+from miauflixd.web.handlers import (
+    audit,
+    auth,
+    docs,
+    events,
+    keys,
+    me,
+    metrics,
+    page,
+    playback,
+    server,
+    setup,
+    stream,
+    users,
+    vpn,
+)
+from miauflixd.web.handlers import settings as setting_handlers
+from miauflixd.web.handlers import (
+    torrents as torrent_handlers,
+)
 from miauflixd.web.headers import dress
-from miauflixd.web.keys import ASSETS, ENDPOINTS, LIMITS, METRICS, TORRENTS, TUNNEL, VERSION
+from miauflixd.web.keys import (
+    ASSETS,
+    DESCRIPTION,
+    ENDPOINTS,
+    HOUSEHOLD,
+    LIMITS,
+    METRICS,
+    PREFERENCES,
+    ROUTES,
+    TORRENTS,
+    TUNNEL,
+    VERSION,
+)
 from miauflixd.web.limits import Limits
-from miauflixd.web.ports import Endpoints, Torrents, Tunnel
+from miauflixd.web.ports import Endpoints, Preferences, Torrents, Tunnel
 from miauflixd.web.problems import problems, remember_start
+from miauflixd.web.rate_limits import NoRateLimits, RateLimits, Streams
+from miauflixd.web.routes import Route
+from miauflixd.web.settings import WebSettings
 
 STATIC = Path(__file__).with_name("static")
 """The page that comes with this version."""
@@ -21,38 +60,84 @@ STATIC = Path(__file__).with_name("static")
 _BODY_LIMIT = 12 * 2**20
 """Bytes of a body that aiohttp's own methods read; handlers have tighter limits (`Limits`)."""
 
+EVERY_ROUTE: Sequence[Route] = (
+    *page.ROUTES,
+    *docs.ROUTES,
+    *server.ROUTES,
+    *setup.ROUTES,
+    *auth.ROUTES,
+    *me.ROUTES,
+    *keys.ROUTES,
+    *users.ROUTES,
+    *audit.ROUTES,
+    *setting_handlers.ROUTES,
+    *events.ROUTES,
+    *torrent_handlers.ROUTES,
+    *playback.ROUTES,
+    *stream.ROUTES,
+    *vpn.ROUTES,
+    *metrics.ROUTES,
+)
+"""All that is answered. Of two that fit an address, the first is taken."""
+
 
 def build(
     *,
+    household: Household,
+    preferences: Preferences,
     torrents: Torrents,
     tunnel: Tunnel,
     endpoints: Endpoints,
     version: str,
+    settings: WebSettings | None = None,
     own_names: Collection[str] | None = None,
     static: Path = STATIC,
     limits: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> web.Application:
     """Return the application; blocks for the moment it takes to read the page's files.
 
     Args:
+        household: who may ask for what.
+        preferences: what may be set while it runs.
         torrents: where sources are.
         tunnel: how the swarm is reached.
         endpoints: where the tunnel may lead to.
         version: what `GET /api/server` tells.
+        settings: how it is reached, and whom to believe.
         own_names: names of this machine, by which it may be asked besides its addresses,
-            `localhost` and `.local` names; its host name unless said otherwise.
+            `localhost`, `.local` names and those in the settings; its host name unless said
+            otherwise.
         static: where the page's files are.
         limits: bounds on requests.
+        clock: seconds that never go back.
+
+    Raises:
+        SettingsError: the settings want somebody believed who cannot be.
     """
+    settings = settings or WebSettings()
+    names = [socket.gethostname()] if own_names is None else own_names
+    routes: dict[AbstractRoute, Route] = {}
+    gate = Gate(
+        routes=routes,
+        own_names=[*names, *settings.public_names],
+        trust=trust_of(settings),
+        authentication=Authentication(
+            tokens=household.sessions,
+            stream_keys=household.stream_keys,
+            purpose_keys=household.purpose_keys,
+        ),
+        rates=RateLimits(clock=clock) if settings.rate_limits else NoRateLimits(),
+        streams=Streams(most=settings.streams_per_user),
+        audit=household.audit,
+    )
     app = web.Application(
         # From the outside in: whoever stands inside is answered for by `problems`.
-        middlewares=[
-            problems,
-            known_host([socket.gethostname()] if own_names is None else own_names),
-            same_origin,
-        ],
+        middlewares=[problems, gate.guard],
         client_max_size=_BODY_LIMIT,
     )
+    app[HOUSEHOLD] = household
+    app[PREFERENCES] = preferences
     app[TORRENTS] = torrents
     app[TUNNEL] = tunnel
     app[ENDPOINTS] = endpoints
@@ -60,28 +145,20 @@ def build(
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)
+    app[DESCRIPTION] = page.made(openapi.describe(EVERY_ROUTE, version=version), "application/json")
+    app[ROUTES] = routes
     app.on_response_prepare.append(dress)
     app.on_response_prepare.append(remember_start)
-    app.add_routes(
-        [
-            web.get("/", page.index),
-            web.get("/static/{name}", page.static),
-            web.get("/api/health", server.health),
-            web.get("/api/server", server.server),
-            web.get("/api/events", events.events),
-            web.get("/api/torrents", torrent_handlers.listing),
-            web.post("/api/torrents", torrent_handlers.add),
-            web.get("/api/torrents/{source_id}", torrent_handlers.one),
-            web.delete("/api/torrents/{source_id}", torrent_handlers.remove),
-            web.get("/api/stream/{source_id}", stream.stream),
-            web.get("/api/vpn", vpn.state),
-            web.post("/api/vpn/switch", vpn.switch),
-            web.post("/api/vpn/test", vpn.test),
-            web.get("/api/vpn/endpoints", vpn.endpoints),
-            web.post("/api/vpn/endpoints", vpn.add),
-            web.put("/api/vpn/endpoints/order", vpn.reorder),
-            web.delete("/api/vpn/endpoints/{id}", vpn.remove),
-            web.get("/metrics", metrics.metrics),
-        ]
-    )
+    routes.update(_routed(app, EVERY_ROUTE))
     return app
+
+
+def _routed(app: web.Application, routes: Sequence[Route]) -> Mapping[AbstractRoute, Route]:
+    """Have the application answer, to every GET as a HEAD as well, and return by which route."""
+    routed: dict[AbstractRoute, Route] = {}
+    for route in routes:
+        resource = app.router.add_resource(route.path)
+        methods = [hdrs.METH_HEAD, route.method] if route.method == "GET" else [route.method]
+        for method in methods:
+            routed[resource.add_route(method, route.handler)] = route
+    return routed

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from miauflixd.web.keys import CLIENT
 from miauflixd.web.problems import request_id
 
 SECURITY = {
@@ -11,14 +12,24 @@ SECURITY = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), "
+        "gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
+    ),
     "Referrer-Policy": "no-referrer",
+    "Server": "miauflixd",  # aiohttp would name itself and Python, with versions
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
 """The page needs nothing from elsewhere, and nobody elsewhere needs to embed what is here."""
 
+_TLS_ONLY = "max-age=31536000"
+"""A year. Not said for other names below ours, of which we know nothing."""
+
 
 async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Add them to an answer that is about to leave (an `on_response_prepare`)."""
     response.headers.update(SECURITY)
+    if (client := request.get(CLIENT)) is not None and client.secure:
+        response.headers["Strict-Transport-Security"] = _TLS_ONLY
     response.headers["X-Request-ID"] = request_id(request)

@@ -1,13 +1,18 @@
-"""Under which keys handlers find their collaborators in the application."""
+"""Under which keys handlers find their collaborators, and what is known of a request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.web_urldispatcher import AbstractRoute
 from prometheus_client import CollectorRegistry
 
+from miauflixd.auth.household import Household
+from miauflixd.auth.model import Viewer
+from miauflixd.web.client_address import ClientAddress
 from miauflixd.web.limits import Limits
-from miauflixd.web.ports import Endpoints, Torrents, Tunnel
+from miauflixd.web.ports import Endpoints, Preferences, Torrents, Tunnel
+from miauflixd.web.routes import Route
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +24,9 @@ class Asset:
     content: bytes
 
 
+# Of the application.
+HOUSEHOLD: web.AppKey[Household] = web.AppKey("household")
+PREFERENCES: web.AppKey[Preferences] = web.AppKey("preferences")
 TORRENTS: web.AppKey[Torrents] = web.AppKey("torrents")
 TUNNEL: web.AppKey[Tunnel] = web.AppKey("tunnel")
 ENDPOINTS: web.AppKey[Endpoints] = web.AppKey("endpoints")
@@ -26,3 +34,11 @@ VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 METRICS: web.AppKey[CollectorRegistry] = web.AppKey("metrics")
 ASSETS: web.AppKey[Mapping[str, Asset]] = web.AppKey("assets")
+DESCRIPTION: web.AppKey[Asset] = web.AppKey("description")
+ROUTES: web.AppKey[Mapping[AbstractRoute, Route]] = web.AppKey("routes")
+
+# Of a request; set before any handler is called.
+CLIENT: web.RequestKey[ClientAddress] = web.RequestKey("client")
+"""Where it comes from."""
+VIEWER: web.RequestKey[Viewer | None] = web.RequestKey("viewer")
+"""Who asks. `None`: nobody that is known, which only routes that are open to all get to see."""

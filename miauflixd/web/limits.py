@@ -22,3 +22,24 @@ class Limits:
 
     heartbeat: timedelta = timedelta(seconds=15)
     """How long a stream of events may be silent; proxies commonly hang up after 30 or 60 s."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionLimits:
+    """Bounds on connections; tests make them small."""
+
+    header: float = 15.0
+    """Seconds that a request's head may take to arrive, from its first byte on."""
+
+    idle: float = 75.0
+    """Seconds that a connection may say nothing, at first or between requests; as in nginx."""
+
+    line: int = 8190
+    """Bytes of the request line, and of one header."""
+
+    headers: int = 64
+    """Headers of one request; browsers behind proxies send 30."""
+
+    per_network: int = 256
+    """Connections from one client, or what may be one: a browser has 7, a player 2. A proxy that
+    the settings name has as many as it likes."""

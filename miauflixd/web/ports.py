@@ -1,9 +1,11 @@
 """What the web layer wants of others."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
+from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
 from miauflixd.torrents.model import Source, SourceFile, SourceId
 from miauflixd.torrents.reader import Span
 from miauflixd.tunnel.importing import File, Preview
@@ -185,4 +187,103 @@ class Endpoints(Protocol):
             NoEndpointError: one of them is not there.
             FolderEndpointError: one of them is not ours to move.
         """
+        ...
+
+
+SettingValue = bool | int | float | str | list[str] | None
+"""A setting as JSON has it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettingView:
+    """One setting, as an administrator sees it."""
+
+    name: str
+    """As in the file: `torrents.download_rate`."""
+    value: SettingValue
+    """As it is wanted now; never that of a secret."""
+    default: SettingValue
+    has_value: bool
+    is_secret: bool
+    expected: str
+    """What it accepts, to be read after "should be"."""
+    source: Literal["default", "file", "run_time"]
+    """Where the value comes from; what is set at run time wins."""
+    takes_effect: Literal["at_once", "at_restart", "in_file_only"]
+    """When a change does; some can be made in the settings file only."""
+    needs_restart: bool
+    """Whether the value is not in force yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettingProblem:
+    """Why a setting cannot have a value."""
+
+    name: str
+    message: str
+
+
+class Preferences(Protocol):
+    """The settings that may change while it runs."""
+
+    def settings(self) -> Sequence[SettingView]:
+        """Return all settings there are."""
+        ...
+
+    def problems(self, values: Mapping[str, SettingValue]) -> Sequence[SettingProblem]:
+        """Return what is wrong with these values, together with those that stay."""
+        ...
+
+    async def change(self, values: Mapping[str, SettingValue], *, actor: Actor) -> None:
+        """Save and apply these values, in which there are no problems; `None` takes one back.
+
+        Raises:
+            InvalidInputError: there are problems; nothing was changed.
+        """
+        ...
+
+
+class AccessTokens(Protocol):
+    """The tokens of those who are signed in, as far as the way in uses them."""
+
+    async def authenticate(self, access_token: str, *, address: str | None = None) -> Viewer:
+        """Return who shows an access token.
+
+        Raises:
+            UnauthenticatedError: it is none, has expired, or its session is over; the code says.
+        """
+        ...
+
+
+class StreamKeys(Protocol):
+    """The keys to streams, as far as the way in uses them."""
+
+    async def check(self, text: str, *, source_id: str, file: int | None) -> Viewer:
+        """Return who streams a file with a key.
+
+        Raises:
+            UnauthenticatedError: this is no key to this file, or not any more.
+        """
+        ...
+
+
+class PurposeKeys(Protocol):
+    """The keys of programs, as far as the way in uses them."""
+
+    async def check(self, text: str, purpose: KeyPurpose) -> Viewer:
+        """Return whose key this is.
+
+        Raises:
+            InvalidTokenError: it is no key, or not for this.
+        """
+        ...
+
+
+class Audit(Protocol):
+    """Where is written down who was refused."""
+
+    def note(
+        self, what: AuditType, *, user_id: UserId | None, address: str | None, **details: str
+    ) -> None:
+        """Write down what happened; no token, title or e-mail address."""
         ...

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from miauflixd.auth.device_login import DevicePollError
 from miauflixd.errors import (
     ConflictError,
     ForbiddenError,
@@ -30,6 +31,7 @@ from miauflixd.web.byte_ranges import UnsatisfiableRangeError
 _log = logging.getLogger(__name__)
 
 _STATUS: Mapping[type, HTTPStatus] = {
+    DevicePollError: HTTPStatus.BAD_REQUEST,  # RFC 8628 wants it so
     InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,

@@ -9,65 +9,74 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from aiohttp import web
 
 from miauflixd.errors import SettingsError
-from miauflixd.web.protocol import AccessLogger, ProblemProtocol
+from miauflixd.web.client_address import trust_of
+from miauflixd.web.connections import Crowd, Entrance
+from miauflixd.web.limits import ConnectionLimits
+from miauflixd.web.protocol import ProblemProtocol
 from miauflixd.web.settings import WebSettings
 
 _log = logging.getLogger(__name__)
 
-_KEEPALIVE = 75.0
-"""Seconds a connection may be idle, and a request's headers may take; as in nginx."""
-
-_LINE_LIMIT = 8190
-"""Bytes of the request line, and of one header."""
-
-_HEADERS_LIMIT = 64
-"""Headers of one request; browsers behind proxies send 30."""
-
 _BACKLOG = 128
-
-_LINGERING = 2.0
-"""Seconds to go on reading a body that was refused, so that its sender gets to read why."""
 
 _SHUTDOWN = 0.5
 """Seconds that requests in flight are given twice; then streams are cut off."""
 
 
+class _Place(NamedTuple):
+    """Where a unix socket is to be."""
+
+    setting: str
+    path: Path
+    mode: int
+    """Its permissions: nginx's user is in our group, and nobody else is to come in there."""
+
+
 @asynccontextmanager
-async def serve(app: web.Application, settings: WebSettings) -> AsyncIterator[str]:
+async def serve(
+    app: web.Application, settings: WebSettings, *, limits: ConnectionLimits | None = None
+) -> AsyncIterator[str]:
     """Listen for the length of the block, and yield the URL (without a final slash).
 
     Raises:
         SettingsError: it is not possible to listen where the settings say.
     """
+    limits = limits or ConnectionLimits()
+    crowd = Crowd(most=limits.per_network, proxies=trust_of(settings).proxies)
     runner = web.AppRunner(
         app, handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN
     )
     await runner.setup()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
-        assert runner.server is not None  # noqa: S101 - set up above
-        # Not aiohttp's sites, which would make protocols of their own kind.
-        connected = functools.partial(
-            ProblemProtocol,
-            runner.server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=_KEEPALIVE,
-            max_line_size=_LINE_LIMIT,
-            max_field_size=_LINE_LIMIT,
-            max_headers=_HEADERS_LIMIT,
-            lingering_time=_LINGERING,
-            auto_decompress=False,
-            logger=_log,
-            access_log=logging.getLogger("miauflixd.web.access"),
-            access_log_class=AccessLogger,
-        )
-        url = await stack.enter_async_context(_tcp(connected, settings.host, settings.port))
+        manager = runner.server
+        assert manager is not None  # noqa: S101 - set up above
+
+        def connecting(entrance: Entrance) -> Callable[[], ProblemProtocol]:
+            # Not aiohttp's sites, which would make protocols of their own kind.
+            return functools.partial(
+                ProblemProtocol,
+                manager,
+                loop=asyncio.get_running_loop(),
+                entrance=entrance,
+                crowd=crowd,
+                limits=limits,
+                access_log=logging.getLogger("miauflixd.web.access"),
+            )
+
+        tcp = _tcp(connecting(Entrance.TCP), settings.host, settings.port)
+        url = await stack.enter_async_context(tcp)
         if settings.unix_socket is not None:
-            await stack.enter_async_context(_unix(connected, settings.unix_socket))
+            place = _Place("web.unix_socket", settings.unix_socket, mode=0o660)
+            await stack.enter_async_context(_unix(connecting(Entrance.UNIX), place))
+        if settings.control_socket is not None:
+            place = _Place("web.control_socket", settings.control_socket, mode=0o600)
+            await stack.enter_async_context(_unix(connecting(Entrance.CONTROL), place))
         _log.info("Listening on %s", url)
         yield url
 
@@ -89,8 +98,8 @@ async def _tcp(
 
 
 @asynccontextmanager
-async def _unix(connected: Callable[[], ProblemProtocol], path: Path) -> AsyncIterator[None]:
-    end = _bound(path)
+async def _unix(connected: Callable[[], ProblemProtocol], place: _Place) -> AsyncIterator[None]:
+    end = _bound(place)
     try:
         loop = asyncio.get_running_loop()
         listener = await loop.create_unix_server(connected, sock=end, backlog=_BACKLOG)
@@ -100,37 +109,38 @@ async def _unix(connected: Callable[[], ProblemProtocol], path: Path) -> AsyncIt
             listener.close()
     finally:
         end.close()
-        _remove(path)
+        _remove(place.path)
 
 
-def _bound(path: Path) -> socket.socket:
+def _bound(place: _Place) -> socket.socket:
     """Return a socket bound to a path; nobody can connect before it listens."""
+    setting, path, mode = place
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.exists():
-            _refuse_unless_stale(path)
+            _refuse_unless_stale(setting, path)
             _remove(path)
         end.bind(str(path))
-        path.chmod(0o660)  # nginx's user is in our group, nobody else is to come in
+        path.chmod(mode)
     except OSError as error:
         end.close()
-        raise SettingsError(f"web.unix_socket: cannot use {path}: {error.strerror}") from error
+        raise SettingsError(f"{setting}: cannot use {path}: {error.strerror}") from error
     except SettingsError:
         end.close()
         raise
     return end
 
 
-def _refuse_unless_stale(path: Path) -> None:
+def _refuse_unless_stale(setting: str, path: Path) -> None:
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise SettingsError(f"web.unix_socket: {path} exists and is no socket")
+        raise SettingsError(f"{setting}: {path} exists and is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
         other.settimeout(1)  # a full backlog would make us wait
         try:
             other.connect(str(path))
         except ConnectionRefusedError:
             return  # an earlier run left it behind
-    raise SettingsError(f"web.unix_socket: another program listens at {path}")
+    raise SettingsError(f"{setting}: another program listens at {path}")
 
 
 def _remove(path: Path) -> None:

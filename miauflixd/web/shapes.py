@@ -1,10 +1,14 @@
 """What a source looks like in JSON; nothing in it tells which torrent it is."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from miauflixd.torrents.model import Source, SourceFile
+
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time, in UTC; said so that the description says it too."""
 
 
 class FileShape(Struct, frozen=True, kw_only=True):
@@ -30,9 +34,9 @@ class SourceShape(Struct, frozen=True, kw_only=True):
 
     id: str
     name: str | None
-    added_at: datetime
+    added_at: Moment
     state: str
-    since: datetime
+    since: Moment
     reason: str
     next: str
     size: int | None
@@ -62,6 +66,15 @@ class NewTorrent(Struct, frozen=True, forbid_unknown_fields=True):
 
     magnet: str | UnsetType = UNSET
     info_hash: str | UnsetType = UNSET
+
+
+class StreamQuery(Struct, frozen=True, kw_only=True):
+    """What stands behind the address of a stream. Players add more, which is left alone."""
+
+    file: Annotated[int, Meta(ge=0, le=999_999_999)] | None = None
+    """Index of the file; the main one without."""
+    key: str | None = None
+    """A stream key, for players that do not send headers."""
 
 
 def added(source: Source) -> AddedShape:

@@ -1,7 +1,7 @@
 """What the tunnel and its endpoints look like in JSON; no key is in any of it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -17,6 +17,7 @@ from miauflixd.tunnel.model import (
     Transition,
     TunnelView,
 )
+from miauflixd.web.shapes import Moment
 
 # --- the tunnel -----------------------------------------------------------------------------------
 
@@ -47,7 +48,7 @@ class StandbyShape(Struct, frozen=True, kw_only=True):
 class TransitionShape(Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
     """One change."""
 
-    at: datetime
+    at: Moment
     before: str
     after: str
     reason: str
@@ -59,7 +60,7 @@ class TunnelShape(Struct, frozen=True, kw_only=True):
     mode: str
     state: str
     reason: str
-    since: datetime
+    since: Moment
     next: str
     endpoint: BriefShape | None
     exit_ip: str | None
@@ -141,7 +142,7 @@ class RungShape(Struct, frozen=True, kw_only=True):
     name: str
     provider: str
     problem: str | None
-    refreshed_at: datetime | None
+    refreshed_at: Moment | None
     servers: list[ServerShape]
 
 

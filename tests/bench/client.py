@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 _BUFFER = 2**20
@@ -48,21 +49,31 @@ def get(url: str, *, start: int = 0, length: int | None = None) -> Transfer:
         return Transfer(first_byte, first_4_mib, time.monotonic() - began, received)
 
 
-def add(url: str, *, metainfo: bytes | None = None, magnet: str | None = None) -> str:
-    """Add a source and return its id."""
+def add(url: str, *, token: str, metainfo: bytes | None = None, magnet: str | None = None) -> str:
+    """Add a source and return the address of its main file, with a key in it."""
     if metainfo is not None:
         body, kind = metainfo, "application/x-bittorrent"
     else:
         body, kind = json.dumps({"magnet": magnet}).encode(), "application/json"
-    headers = f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+    added = _post(f"{url}/api/torrents", body, kind=kind, token=token)
+    wanted = json.dumps({"source_id": added["source_id"]}).encode()
+    playback = _post(f"{url}/api/playback", wanted, kind="application/json", token=token)
+    return f"{url}{playback['stream_url']}"
+
+
+def _post(url: str, body: bytes, *, kind: str, token: str) -> Any:
+    headers = (
+        f"Authorization: Bearer {token}\r\nContent-Type: {kind}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+    )
     with _connect(url) as connection:
-        connection.sendall(_request("POST", f"{url}/api/torrents", headers) + body)
+        connection.sendall(_request("POST", url, headers) + body)
         head, answer = _head(connection)
         while len(answer) < _content_length(head):
             answer += connection.recv(_BUFFER)
     if not head.startswith(b"HTTP/1.1 201"):
         raise BenchError(answer.decode(errors="replace"))
-    return str(json.loads(answer)["source_id"])
+    return json.loads(answer)
 
 
 def _connect(url: str) -> socket.socket:
@@ -72,7 +83,8 @@ def _connect(url: str) -> socket.socket:
 
 def _request(method: str, url: str, headers: str) -> bytes:
     parts = urlsplit(url)
-    return f"{method} {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}\r\n".encode()
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return f"{method} {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}\r\n".encode()
 
 
 def _head(connection: socket.socket) -> tuple[bytes, bytes]:

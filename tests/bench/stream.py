@@ -29,10 +29,13 @@ import aiohttp
 from yarl import URL
 
 from miauflixd.demo.daemon import DaemonProcess, free_port
+from miauflixd.demo.household import Login, sign_in
 from miauflixd.demo.metainfo import Torrent, make_torrent
 from miauflixd.demo.swarm import Swarm
 from tests.bench import client, distance
 from tests.bench.measuring import Summary, cpu_seconds, family, memory, peak_memory
+
+LOGIN = Login(email="bench@example.org", password="kettle orbit walnut")
 
 MIB = 2**20
 PIECE = 2 * MIB
@@ -124,10 +127,24 @@ async def film_swarm(
         )
 
 
+@dataclass(frozen=True)
+class Running:
+    """A daemon that somebody has signed in to."""
+
+    url: str
+    pid: int
+    token: str
+
+
 @asynccontextmanager
-async def daemon(folder: Path, results: Results | None = None) -> AsyncIterator[DaemonProcess]:
+async def daemon(folder: Path, results: Results | None = None) -> AsyncIterator[Running]:
     """Run a daemon with a fresh data folder."""
     place = Path(tempfile.mkdtemp(dir=folder))
+    (place / "conf.d").mkdir()
+    # One client alone asks here as often as many do.
+    (place / "conf.d" / "bench.toml").write_text(
+        "[web]\nrate_limits = false\nstreams_per_user = 1000\n"
+    )
     began = time.monotonic()
     try:
         async with DaemonProcess.open(
@@ -135,7 +152,8 @@ async def daemon(folder: Path, results: Results | None = None) -> AsyncIterator[
         ) as process:
             if results is not None:
                 results.note("ready", time.monotonic() - began)
-            yield process
+            token = await sign_in(process, LOGIN)
+            yield Running(url=process.url, pid=process.pid, token=token)
     finally:
         await asyncio.to_thread(shutil.rmtree, place)
 
@@ -147,7 +165,7 @@ async def measure_start(
     key = "magnet" if by_magnet else "torrent"
     async with daemon(folder, results) as process:
         began = time.monotonic()
-        stream = await _add(process.url, torrent, by_magnet=by_magnet)
+        stream = await _add(process, torrent, by_magnet=by_magnet)
         added = time.monotonic() - began
         transfer = await asyncio.to_thread(client.get, stream, length=5 * MIB)
         results.note(f"{key}_first_byte", added + transfer.first_byte)
@@ -171,7 +189,7 @@ async def measure_tail(folder: Path, torrent: Torrent, results: Results) -> None
     """Measure the end of the file as a player wants it that looks for the index there."""
     async with daemon(folder) as process:
         began = time.monotonic()
-        stream = await _add(process.url, torrent, by_magnet=False)
+        stream = await _add(process, torrent, by_magnet=False)
         await asyncio.to_thread(client.get, stream, start=torrent.size - MIB, length=MIB)
         results.note("tail", time.monotonic() - began)
 
@@ -182,7 +200,7 @@ async def measure_throughput(
     """Measure an uncapped download that is read, then the complete file, beside nginx."""
     async with daemon(folder) as process:
         pids = family(process.pid)
-        stream = await _add(process.url, torrent, by_magnet=False)
+        stream = await _add(process, torrent, by_magnet=False)
         before = cpu_seconds(pids)
         transfer = await asyncio.to_thread(client.get, stream)
         results.note("download_rate", transfer.size / transfer.total / 1e6)
@@ -210,7 +228,7 @@ async def measure_memory(folder: Path, torrent: Torrent, results: Results) -> No
     """Measure what ten readers of one growing file cost beyond one."""
     async with daemon(folder) as process:
         pids = family(process.pid)
-        stream = await _add(process.url, torrent, by_magnet=False)
+        stream = await _add(process, torrent, by_magnet=False)
         async with asyncio.TaskGroup() as group:
             group.create_task(asyncio.to_thread(client.get, stream, length=40 * MIB))
             await asyncio.sleep(1.5)
@@ -227,30 +245,34 @@ async def measure_idle(folder: Path, torrent: Torrent, results: Results, seconds
     """Measure what the daemon uses while a source is in the swarm and nobody watches."""
     async with daemon(folder) as process:
         pids = family(process.pid)
-        stream = await _add(process.url, torrent, by_magnet=False)
+        stream = await _add(process, torrent, by_magnet=False)
         await asyncio.to_thread(client.get, stream, length=MIB)
-        await _complete_download(process.url)
+        await _complete_download(process)
         before = cpu_seconds(pids)
         await asyncio.sleep(seconds)
         results.note("idle_cpu", (cpu_seconds(pids) - before) / seconds * 100)
 
 
-async def _complete_download(url: str) -> None:
+async def _complete_download(process: Running) -> None:
     """Wait until nothing is left to download: from then on the daemon has nothing to do."""
-    async with aiohttp.ClientSession() as session, session.get(f"{url}/api/events") as events:
+    headers = {"Authorization": f"Bearer {process.token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{process.url}/api/events") as events,
+    ):
         async for line in events.content:
             if b'"state":"complete"' in line:
                 return
 
 
-async def _add(url: str, torrent: Torrent, *, by_magnet: bool) -> str:
-    source_id = await asyncio.to_thread(
+async def _add(process: Running, torrent: Torrent, *, by_magnet: bool) -> str:
+    return await asyncio.to_thread(
         client.add,
-        url,
+        process.url,
+        token=process.token,
         metainfo=None if by_magnet else torrent.metainfo,
         magnet=torrent.magnet if by_magnet else None,
     )
-    return f"{url}/api/stream/{source_id}"
 
 
 async def _peers(torrent: Torrent) -> list[distance.Address]:

@@ -125,7 +125,7 @@ class Product:
             f"""\
 [web]
 port = 0
-unix_socket = {json.dumps(str(self.socket))}
+control_socket = {json.dumps(str(self.socket))}
 
 [service]
 user = "{USER}"
@@ -145,7 +145,7 @@ level = "{os.environ.get("MIAUFLIX_LAB_LOG", "info")}"
 
     @property
     def socket(self) -> Path:
-        return self.folder / "run" / "web.sock"
+        return self.folder / "run" / "control.sock"
 
     @property
     def log(self) -> Path:

@@ -16,27 +16,18 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from miauflixd.errors import ForbiddenError
 from miauflixd.keeper.messages import StateName
 from miauflixd.torrents.model import Activity
 from miauflixd.tunnel.model import Switched
 from miauflixd.web.keys import METRICS
 from miauflixd.web.ports import Torrents, Tunnel
+from miauflixd.web.routes import Policy, Route
 
 _STATES: tuple[str, ...] = (*get_args(StateName), "off")
 _SWITCHED: tuple[Switched, ...] = get_args(Switched)
-_LOOPBACK = {"127.0.0.1", "::1"}
-
-
-class MetricsForbiddenError(ForbiddenError):
-    """Somebody from another machine wants the numbers."""
-
-    code = "metrics_forbidden"
 
 
 async def metrics(request: web.Request) -> web.Response:
-    if not _is_local(request):
-        raise MetricsForbiddenError("These numbers are for programs on this machine")
     return web.Response(
         body=generate_latest(request.app[METRICS]),
         headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"},
@@ -109,9 +100,13 @@ class _House(Collector):
         )
 
 
-def _is_local(request: web.Request) -> bool:
-    """Return whether a request comes from this machine itself, not through a proxy on it."""
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
-        return False
-    # Over a unix socket there is no address.
-    return not request.remote or request.remote in _LOOPBACK
+ROUTES = (
+    Route(
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        policy=Policy.METRICS,
+        summary="Send figures to Prometheus",
+        response_media="text/plain",
+    ),
+)

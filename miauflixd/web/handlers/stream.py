@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from miauflixd.errors import InvalidInputError
 from miauflixd.torrents.model import SourceFile, SourceId
+from miauflixd.web.authentication import require_still
+from miauflixd.web.bodies import query
 from miauflixd.web.byte_ranges import (
     ByteRange,
     if_none_match_matches,
@@ -17,7 +18,9 @@ from miauflixd.web.byte_ranges import (
     requested_range,
 )
 from miauflixd.web.keys import TORRENTS
+from miauflixd.web.routes import Policy, Route
 from miauflixd.web.sendfile import Outlet
+from miauflixd.web.shapes import StreamQuery
 
 _TYPES = {
     ".mkv": "video/x-matroska",
@@ -52,7 +55,8 @@ _DLNA = {
 async def stream(request: web.Request) -> web.StreamResponse:
     """Answer GET and HEAD for one file of a source."""
     source_id = SourceId(request.match_info["source_id"])
-    async with request.app[TORRENTS].reader(source_id, _wanted_file(request)) as reader:
+    wanted_file = query(request.query, StreamQuery).file
+    async with request.app[TORRENTS].reader(source_id, wanted_file) as reader:
         file = reader.file
         headers = {
             hdrs.ACCEPT_RANGES: "bytes",
@@ -85,6 +89,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
             with Outlet.open(request) as outlet:
                 await outlet.send(first.file, first.offset, first.length)
                 async for span in spans:
+                    # A film is sent over hours, in which somebody may be shut out.
+                    await require_still(request)
                     await outlet.send(span.file, span.offset, span.length)
         await response.write_eof()
         return response
@@ -101,9 +107,24 @@ def _disposition(file: SourceFile) -> str:
     return f"inline; filename*=UTF-8''{quote(PurePosixPath(file.name).name, safe='')}"
 
 
-def _wanted_file(request: web.Request) -> int | None:
-    if (text := request.query.get("file")) is None:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 - nine digits
-        raise InvalidInputError("The parameter `file` is the index of a file of this source")
-    return int(text)
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/stream/{source_id}",
+        handler=stream,
+        policy=Policy.STREAM,
+        rate="stream",
+        summary="Send a file, or a range of it, while it arrives",
+        query=StreamQuery,
+        response_media="*/*",
+        other={
+            HTTPStatus.PARTIAL_CONTENT: "The range that was asked for",
+            HTTPStatus.NOT_MODIFIED: "The client has it already",
+            HTTPStatus.NOT_FOUND: "There is no such source or file",
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "No byte of the range exists",
+            HTTPStatus.SERVICE_UNAVAILABLE: "There is no tunnel, and what is here is not enough",
+            HTTPStatus.GATEWAY_TIMEOUT: "Nothing came from the swarm in time",
+            HTTPStatus.INSUFFICIENT_STORAGE: "There is no room on the disk for more",
+        },
+    ),
+)

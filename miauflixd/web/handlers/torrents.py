@@ -16,9 +16,10 @@ from miauflixd.web.bodies import (
 )
 from miauflixd.web.forms import files_of_form
 from miauflixd.web.keys import LIMITS, TORRENTS
-from miauflixd.web.paging import PageQuery, page_of
+from miauflixd.web.paging import Page, PageQuery, page_of
 from miauflixd.web.ports import Torrents
-from miauflixd.web.shapes import NewTorrent, added, shape
+from miauflixd.web.routes import Policy, Route
+from miauflixd.web.shapes import AddedShape, NewTorrent, SourceShape, added, shape
 
 
 async def add(request: web.Request) -> web.Response:
@@ -75,3 +76,55 @@ async def _file_of_form(request: web.Request) -> bytes:
             FieldProblem("", "The form must hold one .torrent file, nothing else")
         )
     return files[0][1]
+
+
+_NO_SOURCE = {HTTPStatus.NOT_FOUND: "There is no such source"}
+_NO_ENGINE = "The swarm's engine does not answer now"
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/torrents",
+        handler=listing,
+        policy=Policy.ADMIN,
+        summary="List the sources, the newest first",
+        query=PageQuery,
+        response=Page[SourceShape],
+    ),
+    Route(
+        method="POST",
+        path="/api/torrents",
+        handler=add,
+        policy=Policy.ADMIN,
+        rate="write",
+        summary="Add a source by a magnet link, an info-hash or a `.torrent` file",
+        request=NewTorrent,
+        request_media=("application/x-bittorrent", "multipart/form-data"),
+        response=AddedShape,
+        status=HTTPStatus.CREATED,
+        other={
+            HTTPStatus.SERVICE_UNAVAILABLE: _NO_ENGINE,
+            HTTPStatus.GATEWAY_TIMEOUT: _NO_ENGINE,
+            HTTPStatus.INSUFFICIENT_STORAGE: "There is no room on the disk",
+        },
+    ),
+    Route(
+        method="GET",
+        path="/api/torrents/{source_id}",
+        handler=one,
+        policy=Policy.ADMIN,
+        summary="Show a source as it is now",
+        response=SourceShape,
+        other=_NO_SOURCE,
+    ),
+    Route(
+        method="DELETE",
+        path="/api/torrents/{source_id}",
+        handler=remove,
+        policy=Policy.ADMIN,
+        rate="write",
+        summary="Forget a source, and what was downloaded of it",
+        status=HTTPStatus.NO_CONTENT,
+        other=_NO_SOURCE | {HTTPStatus.GATEWAY_TIMEOUT: _NO_ENGINE},
+    ),
+)

@@ -5,13 +5,15 @@ from http import HTTPStatus
 from aiohttp import web
 from msgspec import UNSET
 
+from miauflixd.auth.model import Role
 from miauflixd.runtime.secrets import Secret
 from miauflixd.tunnel.importing import File
 from miauflixd.tunnel.model import Credentials, EndpointId, RungId, RungView
 from miauflixd.web.bodies import FieldProblem, InvalidFieldsError, answer, json_body, query
 from miauflixd.web.forms import files_of_form
 from miauflixd.web.keys import ENDPOINTS, LIMITS, TUNNEL
-from miauflixd.web.paging import PageQuery, page_of
+from miauflixd.web.paging import Page, PageQuery, page_of
+from miauflixd.web.routes import Policy, Route
 from miauflixd.web.vpn_shapes import (
     Choice,
     ImportQuery,
@@ -19,20 +21,28 @@ from miauflixd.web.vpn_shapes import (
     MullvadAccount,
     NewEndpoint,
     Order,
+    PublicShape,
     RungShape,
+    TestShape,
+    TunnelShape,
     preview_shape,
+    public_shape,
     rung_shape,
     test_shape,
     tunnel_shape,
 )
+from miauflixd.web.who import viewer
 
 
 async def state(request: web.Request) -> web.Response:
-    return answer(tunnel_shape(request.app[TUNNEL].view()))
+    view = request.app[TUNNEL].view()
+    if viewer(request).role is not Role.ADMIN:
+        return answer(public_shape(view))
+    return answer(tunnel_shape(view))
 
 
 async def switch(request: web.Request) -> web.Response:
-    choice = await json_body(request, Choice)
+    choice = await _choice(request)
     tunnel = request.app[TUNNEL]
     await tunnel.switch(_endpoint_id(choice))
     # Not done yet, only begun; the state and the events tell how it goes on.
@@ -40,7 +50,7 @@ async def switch(request: web.Request) -> web.Response:
 
 
 async def test(request: web.Request) -> web.Response:
-    choice = await json_body(request, Choice)
+    choice = await _choice(request)
     return answer(test_shape(await request.app[TUNNEL].test(_endpoint_id(choice))))
 
 
@@ -87,6 +97,10 @@ async def reorder(request: web.Request) -> web.Response:
     order = await json_body(request, Order)
     await request.app[ENDPOINTS].reorder([RungId(one) for one in order.ids])
     return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def _choice(request: web.Request) -> Choice:
+    return await json_body(request, Choice) if request.can_read_body else Choice()
 
 
 def _endpoint_id(choice: Choice) -> EndpointId | None:
@@ -143,3 +157,102 @@ async def _add_files(request: web.Request, files: list[File], *, preview: bool) 
         ImportShape(preview=False, items=[preview_shape(one) for one in items]),
         status=HTTPStatus.CREATED,
     )
+
+
+_NO_ENDPOINT = "There is no such endpoint"
+_NOT_NOW = "There is no tunnel to do it with, or nothing to do it to"
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/vpn",
+        handler=state,
+        policy=Policy.USER,
+        summary="Show how the tunnel is: all of it to administrators, the gist to others",
+        response=TunnelShape | PublicShape,
+    ),
+    Route(
+        method="POST",
+        path="/api/vpn/switch",
+        handler=switch,
+        policy=Policy.ADMIN,
+        rate="write",
+        summary="Change to an endpoint, or to the next best; events tell how it goes on",
+        request=Choice,
+        request_required=False,
+        response=TunnelShape,
+        status=HTTPStatus.ACCEPTED,
+        other={HTTPStatus.NOT_FOUND: _NO_ENDPOINT, HTTPStatus.CONFLICT: _NOT_NOW},
+    ),
+    Route(
+        method="POST",
+        path="/api/vpn/test",
+        handler=test,
+        policy=Policy.ADMIN,
+        rate="write",
+        summary="Try an endpoint beside the one in use",
+        request=Choice,
+        request_required=False,
+        response=TestShape,
+        other={
+            HTTPStatus.NOT_FOUND: _NO_ENDPOINT,
+            HTTPStatus.CONFLICT: _NOT_NOW,
+            HTTPStatus.GATEWAY_TIMEOUT: "Nothing was heard of the test",
+        },
+    ),
+    Route(
+        method="GET",
+        path="/api/vpn/endpoints",
+        handler=endpoints,
+        policy=Policy.ADMIN,
+        summary="List the ladder of endpoints, the most preferred first",
+        query=PageQuery,
+        response=Page[RungShape],
+    ),
+    Route(
+        method="POST",
+        path="/api/vpn/endpoints",
+        handler=add,
+        policy=Policy.ADMIN,
+        rate="write",
+        summary="Import WireGuard files, or add an account; a preview answers 200",
+        query=ImportQuery,
+        request=NewEndpoint,
+        request_media=("multipart/form-data",),
+        response=ImportShape | RungShape,
+        status=HTTPStatus.CREATED,
+        other={
+            HTTPStatus.OK: "What would come of the files",
+            HTTPStatus.NOT_FOUND: "The provider has no servers there",
+            HTTPStatus.SERVICE_UNAVAILABLE: "The provider does not answer",
+            HTTPStatus.GATEWAY_TIMEOUT: "The provider does not answer in time",
+        },
+    ),
+    Route(
+        method="PUT",
+        path="/api/vpn/endpoints/order",
+        handler=reorder,
+        policy=Policy.ADMIN,
+        rate="write",
+        summary="Let these endpoints be the most preferred, in this order",
+        request=Order,
+        status=HTTPStatus.NO_CONTENT,
+        other={
+            HTTPStatus.NOT_FOUND: _NO_ENDPOINT,
+            HTTPStatus.CONFLICT: "One of them stands where the settings put it",
+        },
+    ),
+    Route(
+        method="DELETE",
+        path="/api/vpn/endpoints/{id}",
+        handler=remove,
+        policy=Policy.ADMIN,
+        rate="write",
+        summary="Forget an endpoint or an account",
+        status=HTTPStatus.NO_CONTENT,
+        other={
+            HTTPStatus.NOT_FOUND: _NO_ENDPOINT,
+            HTTPStatus.CONFLICT: "The settings put it there",
+        },
+    ),
+)

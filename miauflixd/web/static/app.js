@@ -57,29 +57,67 @@ function set(element, text) {
 
 // --- talking to the appliance ---
 
+class Refused extends Error {
+  constructor(sentence, { status, code }) {
+    super(sentence);
+    Object.assign(this, { status, code });
+  }
+}
+
 /** Ask, and return the answer, or throw an Error with a sentence for a person. */
 async function ask(path, options) {
-  let response;
+  const response = await send(path, options);
+  if (response.ok) return response;
+  const refused = await refusal(response);
+  // A token is good for a quarter of an hour; the cookie beside it gets the next one.
+  if (refused.status !== 401 || path.startsWith("/api/auth/")) throw refused;
+  if (!(await renewed())) {
+    showDoor();
+    throw refused;
+  }
+  const again = await send(path, options);
+  if (again.ok) return again;
+  throw await refusal(again);
+}
+
+async function send(path, options) {
   try {
-    response = await fetch(path, options);
+    return await fetch(path, options);
   } catch {
     throw new Error("The appliance does not answer. Is it switched on, and are you at home?");
   }
-  if (!response.ok) throw new Error(await sentence(response));
-  return response;
 }
 
-async function sentence(response) {
+const json = (value, method = "POST") => ({
+  method,
+  body: JSON.stringify(value),
+  headers: { "Content-Type": "application/json" },
+});
+
+let renewing = null;
+
+/** Exchange the cookies for new ones, once however many ask at the same time; say whether it worked. */
+function renewed() {
+  renewing ??= send("/api/auth/refresh", { method: "POST" })
+    .then((response) => response.ok, () => false)
+    .finally(() => { renewing = null; });
+  return renewing;
+}
+
+async function refusal(response) {
   try {
     const problem = await response.json();
-    return problem.detail || problem.title;
+    const named = (problem.errors ?? []).map((one) => one.message).join(" ");
+    return new Refused(named || problem.detail || problem.title, problem);
   } catch {
-    return "The appliance gave an answer that this page does not understand.";
+    return new Refused("The appliance gave an answer that this page does not understand.", response);
   }
 }
 
+let events = null;
+
 function follow() {
-  const events = new EventSource("/api/events");
+  events = new EventSource("/api/events");
   events.addEventListener("open", () => {
     heard = new Set();
     tell("live", "Live");
@@ -96,9 +134,20 @@ function follow() {
   });
   events.addEventListener("error", () => {
     tell("lost", "Connection lost, trying again…");
-    // After an answer that is no stream the browser gives up; we do not.
-    if (events.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
+    // After an answer that is no stream the browser gives up; we do not. It may be that the token is
+    // over: who one is asks for the next, or shows the door.
+    if (events.readyState === EventSource.CLOSED) setTimeout(followAgain, 3000);
   });
+}
+
+async function followAgain() {
+  if ($("door").hidden === false) return;
+  try {
+    await ask("/api/me");
+  } catch (error) {
+    if (error.status === 401) return;
+  }
+  follow();
 }
 
 function tell(state, text) {
@@ -207,9 +256,21 @@ function curtain(title, text, { again = false } = {}) {
   $("retry").hidden = !again;
 }
 
-function load(file) {
+/** Play a file at an address of its own, which is good for longer than a token. */
+async function load(file) {
+  const { id } = chosen;
   chosen.file = file;
-  video.src = `/api/stream/${encodeURIComponent(chosen.id)}?file=${file}`;
+  let address;
+  try {
+    const response = await ask("/api/playback", json({ source_id: id, file_index: file }));
+    address = (await response.json()).stream_url;
+  } catch (error) {
+    if (chosen?.id === id && chosen.file === file) curtain("It does not play", error.message, { again: true });
+    return;
+  }
+  // Somebody may have chosen something else meanwhile.
+  if (chosen?.id !== id || chosen.file !== file) return;
+  video.src = address;
   video.hidden = false;
   curtain(null);
   if (chosen.play) start();
@@ -229,7 +290,7 @@ async function explain() {
   const stopped = new AbortController();
   let text = `This browser cannot play this kind of file. Another player, such as VLC or mpv, may: open ${new URL(video.src).href} there.`;
   try {
-    await ask(`/api/stream/${encodeURIComponent(id)}?file=${file}`, { headers: { Range: "bytes=0-0" }, signal: stopped.signal });
+    await ask(video.getAttribute("src"), { headers: { Range: "bytes=0-0" }, signal: stopped.signal });
   } catch (error) {
     text = error.message;
   } finally {
@@ -365,8 +426,7 @@ $("add").addEventListener("submit", async (event) => {
     $("link").focus();
     return;
   }
-  const body = JSON.stringify(/^magnet:/i.test(text) ? { magnet: text } : { info_hash: text });
-  if (await add({ body, headers: { "Content-Type": "application/json" } })) $("link").value = "";
+  if (await add(json(/^magnet:/i.test(text) ? { magnet: text } : { info_hash: text }))) $("link").value = "";
 });
 $("pick").addEventListener("change", async ({ target }) => {
   await addFiles([...target.files]);
@@ -409,4 +469,116 @@ $("remove").addEventListener("click", async () => {
   }
 });
 
-follow();
+// --- the door ---
+
+const AT_HOME = "at-home";
+
+let settingUp = false;
+
+async function showDoor() {
+  localStorage.removeItem(AT_HOME);
+  events?.close();
+  leave();
+  for (const id of [...sources.keys()]) forget(id);
+  document.querySelector("main").hidden = true;
+  $("leave").hidden = true;
+  tell("connecting", "Signed out");
+  try {
+    settingUp = (await (await ask("/api/server")).json()).setup_required;
+  } catch (error) {
+    set($("refused"), error.message);
+  }
+  set($("door-title"), settingUp ? "Make the first account" : "Sign in");
+  set($("door-text"), settingUp
+    ? "It belongs to whoever administers this machine. The setup code is in its log, and `miauflixd setup` shows it."
+    : "With the account that your administrator has made for you.");
+  $("first").hidden = !settingUp;
+  $("password").autocomplete = settingUp ? "new-password" : "current-password";
+  set($("enter"), settingUp ? "Make it, and sign in" : "Sign in");
+  $("door").hidden = false;
+  $(settingUp ? "setup-code" : "email").focus();
+}
+
+function openHouse() {
+  localStorage.setItem(AT_HOME, "yes");
+  $("door").hidden = true;
+  document.querySelector("main").hidden = false;
+  $("leave").hidden = false;
+  follow();
+  offerDevice();
+}
+
+$("sign-in").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  set($("refused"), "");
+  $("enter").disabled = true;
+  const [email, password] = [$("email").value.trim(), $("password").value];
+  try {
+    if (settingUp) {
+      const first = { setup_code: $("setup-code").value.trim(), display_name: $("display-name").value.trim(), email, password };
+      await ask("/api/setup", json(first));
+      settingUp = false;
+    }
+    await ask("/api/auth/login", json({ email, password, device_name: deviceName(), cookies: true }));
+    $("sign-in").reset();
+    openHouse();
+  } catch (error) {
+    set($("refused"), error.message);
+  } finally {
+    $("enter").disabled = false;
+  }
+});
+
+function deviceName() {
+  const system = ["Android", "iPhone", "iPad", "Windows", "Mac OS", "CrOS", "Linux"].find((name) => navigator.userAgent.includes(name));
+  return `Browser${system ? ` on ${system}` : ""}`;
+}
+
+$("leave").addEventListener("click", async () => {
+  try {
+    await ask("/api/auth/logout", { method: "POST" });
+    showDoor();
+  } catch (error) {
+    say(error.message, { wrong: true });
+  }
+});
+
+// --- letting another device in ---
+
+function offerDevice() {
+  const code = new URLSearchParams(location.search).get("code");
+  if (!code) return;
+  history.replaceState(null, "", location.pathname + location.hash);
+  set($("device-text"), `A device shows the code ${code}. Is it yours, and is that the code on its screen? Then it may watch as you.`);
+  for (const [id, approve] of [["refuse", false], ["approve", true]]) {
+    $(id).onclick = async () => {
+      $("device").close();
+      try {
+        const { device_name: name } = await (await ask("/api/auth/device/approve", json({ user_code: code, approve }))).json();
+        say(`${name || "The device"} was ${approve ? "let in" : "refused"}.`);
+      } catch (error) {
+        say(error.message, { wrong: true });
+      }
+    };
+  }
+  $("device").showModal();
+}
+
+/** Whoever has cookies that are still good, or can be renewed, is at home already. */
+async function begin() {
+  // Scripts cannot see the cookies; this only says whether it is worth asking.
+  if (localStorage.getItem(AT_HOME) === null) {
+    showDoor();
+    return;
+  }
+  try {
+    await ask("/api/me");
+    openHouse();
+  } catch (error) {
+    if (error.status === 401) return; // the door is open by now
+    tell("lost", error.message);
+    setTimeout(begin, 3000);
+  }
+}
+
+begin();
