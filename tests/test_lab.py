@@ -220,5 +220,6 @@ def test_a_product_that_is_broken_on_purpose_does_not_pass():
 @pytest.mark.netns
 @pytest.mark.timeout(600)
 def test_nothing_leaks_and_the_film_plays_on_whatever_goes_wrong():
-    ran = lab("smoke", "--no-control")
+    # How fast it is, `scripts/lab smoke` judges, on a machine that does nothing else.
+    ran = lab("smoke", "--no-control", "--patience", "4")
     assert ran.returncode == 0, ran.stdout + ran.stderr

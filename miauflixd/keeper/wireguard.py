@@ -30,6 +30,12 @@ from miauflixd.keeper.userspace import WireGuardGo
 
 logger = logging.getLogger(__name__)
 
+_BETWEEN_INITIATIONS = 0.03
+"""Seconds from one handshake to the next.
+
+A server drops the second of two initiations within 20 ms,
+wireguard-go/device/constants.go, and nobody tries again for five seconds."""
+
 Backend = Literal["kernel", "wireguard-go"]
 
 SESSION_LASTS: Final = 180.0
@@ -102,6 +108,8 @@ class WireGuardTunnel:
         self._device = device
         self._configuration = adopted or Configuration()
         self._adopted = adopted is not None
+        self._initiated = -_BETWEEN_INITIATIONS
+        """When a handshake was begun last, on the loop's clock."""
         self._plan = _Plan()
         self._changing = asyncio.Lock()
         self.adopted = self._adopted
@@ -256,9 +264,12 @@ class WireGuardTunnel:
     # --- what is done under the lock -------------------------------------------------------------
 
     async def _configure(self, wanted: Configuration) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._initiated + _BETWEEN_INITIATIONS - loop.time())
         before, self._configuration = self._configuration, wanted
         try:
             await self._device.apply(wanted, before)
+            self._initiated = loop.time()
         except OSError as error:
             # Refused because of its values, it will be again; else who makes it is gone or hangs.
             if error.errno == errno.EINVAL:
@@ -272,6 +283,7 @@ class WireGuardTunnel:
         port = _free_port(self._configuration.listen_port)
         self._configuration = replace(self._configuration, listen_port=port)
         await self._device.make(self._configuration)
+        self._initiated = asyncio.get_running_loop().time()
         link = await self._host.link(self.interface)
         if link is None:
             raise OSError(errno.ENODEV, f"The interface {self.interface} did not appear")

@@ -75,6 +75,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--no-control", action="store_true", help="leave out the control, which else comes first"
     )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=1.0,
+        help="what to multiply the bounds by, on a machine that does other things too",
+    )
     parser.add_argument("--control", type=Path, help=argparse.SUPPRESS)  # what became of it
     parser.add_argument("--log", action="store_true", help="print the daemon's log of failures")
     options = parser.parse_args(arguments)
@@ -197,6 +203,7 @@ async def _outcomes(options: argparse.Namespace, folder: Path) -> list[Outcome]:
         Product.open(lab, port_forwarding=True) as product,
         trial(lab, product, seed=options.seed) as run,
     ):
+        run.patience = options.patience
         for fault in _schedule(chosen, options):
             outcome = await attempt(run, fault())
             report.print_outcome(outcome)

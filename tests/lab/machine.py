@@ -98,7 +98,9 @@ def enter(arguments: Sequence[str]) -> int:
                 *("--pid", "--fork", "--kill-child", "--mount-proc", "--"),
                 *(sys.executable, "-m", "tests.lab", *arguments),
             ],
-            env=os.environ | {INSIDE: folder},
+            # Coverage would be written by unprivileged processes, who may not.
+            env={name: value for name, value in os.environ.items() if "COVERAGE" not in name}
+            | {INSIDE: folder},
             start_new_session=True,  # Ctrl-C comes to us, and once
         )
         try:
