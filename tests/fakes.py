@@ -86,6 +86,9 @@ class FakeTorrents:
     def sources(self) -> list[Source]:
         return list(self._sources.values())
 
+    def newest_first(self) -> list[tuple[float, SourceId]]:
+        return sorted((-one.added_at.timestamp(), one.id) for one in self._sources.values())
+
     def source(self, source_id: SourceId) -> Source:
         try:
             return self._sources[source_id]

@@ -159,6 +159,7 @@ RUBBISH = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @settings(max_examples=10_000, deadline=None)
 @given(

@@ -109,6 +109,8 @@ class Torrents:
         self._downloads = downloads
         self._boot_id = boot_id
         self._known: dict[SourceId, Known] = {}
+        self._newest: list[tuple[float, SourceId]] | None = None
+        """What `newest_first` returns, until a source comes or goes."""
         self._active: dict[str, ActiveTorrent] = {}
         self._woken: set[SourceId] = set()
         """Sources that may have written to the disk during this run."""
@@ -210,6 +212,17 @@ class Torrents:
         """Return all sources, in the order in which they were added."""
         return [self._describe(known) for known in self._known.values()]
 
+    def newest_first(self) -> Sequence[tuple[float, SourceId]]:
+        """Return the place and the id of each source, in ascending order; the newest is the first.
+
+        Cheap however many there are, unlike `sources`.
+        """
+        if self._newest is None:
+            self._newest = sorted(
+                (-known.added_at.timestamp(), known.id) for known in self._known.values()
+            )
+        return self._newest
+
     def source(self, source_id: SourceId) -> Source:
         """Return a source as it is right now.
 
@@ -260,6 +273,7 @@ class Torrents:
                 await self._let_go(active)
             await self._store.remove(source_id)
             del self._known[source_id]
+            self._newest = None
             # Only now that the engine has closed the files; a crash before leaves an orphan, which
             # the next start removes.
             await asyncio.to_thread(self._downloads.remove, source_id)
@@ -289,6 +303,11 @@ class Torrents:
         return "active" if self._active else "idle"
 
     @property
+    def readers(self) -> int:
+        """How many read a file of any source now."""
+        return sum(active.readers for active in self._active.values())
+
+    @property
     def external_address(self) -> str | None:
         """The address under which the swarm sees us, if it has told already."""
         return self._external_address
@@ -310,6 +329,7 @@ class Torrents:
                 since=datetime.now(UTC),
             )
             self._known[stored.id] = known
+            self._newest = None
             self._changes.note(stored.id)
         return known
 
@@ -437,6 +457,8 @@ class Torrents:
             case Removed():
                 del self._active[event.torrent_id]
                 active.close()
+                if (known := self._known.get(active.source_id)) is not None:
+                    self._describe(known)  # notes since when it does nothing
             case _:
                 assert_never(event)
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import bisect
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
@@ -42,12 +43,31 @@ def page_of(
     Raises:
         InvalidFieldsError: the cursor is none of ours.
     """
-    behind = _decode(wanted.cursor) if wanted.cursor is not None else None
-    rest = sorted((one for one in everything if behind is None or key(one) > behind), key=key)
-    items = rest[: wanted.limit]
+    return page_of_sorted(sorted(everything, key=key), wanted, key=key, show=show)
+
+
+def page_of_sorted(
+    everything: Sequence[Item],
+    wanted: PageQuery,
+    *,
+    key: Callable[[Item], tuple[float, str]],
+    show: Callable[[Item], T],
+) -> Page[T]:
+    """Return a page of a list that is sorted by `key` already, as `page_of` does.
+
+    Only what is on the page is looked at, however long the list is.
+
+    Raises:
+        InvalidFieldsError: the cursor is none of ours.
+    """
+    start = 0
+    if wanted.cursor is not None:
+        start = bisect.bisect_right(everything, _decode(wanted.cursor), key=key)
+    items = everything[start : start + wanted.limit]
+    is_last = start + len(items) >= len(everything)
     return Page(
         items=[show(item) for item in items],
-        next_cursor=_encode(key(items[-1])) if len(rest) > len(items) else None,
+        next_cursor=None if is_last else _encode(key(items[-1])),
         total=len(everything),
     )
 

@@ -76,6 +76,10 @@ class Torrents(Protocol):
         """Return every source as it is now."""
         ...
 
+    def newest_first(self) -> Sequence[tuple[float, SourceId]]:
+        """Return the place and the id of each source, in ascending order."""
+        ...
+
     def source(self, source_id: SourceId) -> Source:
         """Return one source as it is now.
 

@@ -1,9 +1,15 @@
-"""What the operating system says about a process, and small statistics."""
+"""What the operating system says about a process, small statistics, and how both are told."""
 
+import json
 import os
+import platform
 import statistics
-from collections.abc import Sequence
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -37,6 +43,91 @@ class Summary:
         }
 
 
+@dataclass(frozen=True)
+class Target:
+    """What the table compares a figure with."""
+
+    name: str
+    unit: str
+    bound: float | None = None
+    at_least: bool = False
+
+
+class Results:
+    """What was measured so far."""
+
+    def __init__(self, targets: Mapping[str, Target]) -> None:
+        self._targets = targets
+        self._values: defaultdict[str, list[float]] = defaultdict(list)
+
+    def note(self, key: str, value: float) -> None:
+        self._values[key].append(value)
+        target = self._targets[key]
+        print(f"  {target.name}: {value:.3f} {target.unit}", file=sys.stderr)
+
+    def summaries(self) -> dict[str, Summary]:
+        return {key: Summary(tuple(values)) for key, values in self._values.items()}
+
+
+def table(
+    targets: Mapping[str, Target], summaries: Mapping[str, Summary], *, bounds: bool = True
+) -> str:
+    """Return the figures as a Markdown table, with the bounds that their medians must keep."""
+    lines = [
+        "| | median | p95 | bound | |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for key, target in targets.items():
+        if (summary := summaries.get(key)) is None:
+            continue
+        verdict, bound = "", ""
+        if bounds and target.bound is not None:
+            sign = ">=" if target.at_least else "<="
+            bound = f"{sign} {target.bound:.3g}"
+            kept = (
+                summary.median >= target.bound
+                if target.at_least
+                else summary.median <= target.bound
+            )
+            verdict = "ok" if kept else "**missed**"
+        lines.append(
+            f"| {target.name} ({target.unit or 'ratio'}) | {summary.median:.3f} "
+            f"| {summary.p95:.3f} | {bound} | {verdict} |"
+        )
+    return "\n".join(lines)
+
+
+def write_report(
+    summaries: Mapping[str, Summary], *, to: Path | None, conditions: Mapping[str, object]
+) -> None:
+    """Write every value as JSON, to a file or to standard output."""
+    report = json.dumps(
+        {
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}, "
+            f"Python {platform.python_version()}",
+            **conditions,
+            "results": {key: summary.to_json() for key, summary in summaries.items()},
+        },
+        indent=2,
+    )
+    if to is not None:
+        to.write_text(report + "\n")
+    else:
+        print(report)
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Keep what is started in the block, and its children, to one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def family(pid: int) -> list[int]:
     """Return a process and its descendants."""
     found = [pid]
@@ -55,9 +146,20 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return ticks / _TICKS
 
 
+def waited_seconds(pid: int) -> float:
+    """Return how long a process's first thread could have run, had its core not been another's."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def peak_memory(pids: Sequence[int]) -> int:
     """Return the bytes that processes had in memory at most, together: the sum of their peaks."""
     return sum(_status(pid, "VmHWM") for pid in pids)
+
+
+def forget_peak_memory(pids: Sequence[int]) -> None:
+    """Let `peak_memory` begin anew with what processes have in memory now, proc(5)."""
+    for pid in pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def memory(pids: Sequence[int]) -> int:

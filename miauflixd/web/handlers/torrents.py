@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 from msgspec import UNSET
 
-from miauflixd.torrents.model import Source, SourceId
+from miauflixd.torrents.model import SourceId
 from miauflixd.web.bodies import (
     FieldProblem,
     InvalidFieldsError,
@@ -16,7 +16,7 @@ from miauflixd.web.bodies import (
 )
 from miauflixd.web.forms import files_of_form
 from miauflixd.web.keys import LIMITS, TORRENTS
-from miauflixd.web.paging import Page, PageQuery, page_of
+from miauflixd.web.paging import Page, PageQuery, page_of_sorted
 from miauflixd.web.ports import Torrents
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.shapes import AddedShape, NewTorrent, SourceShape, added, shape
@@ -39,8 +39,16 @@ async def add(request: web.Request) -> web.Response:
 
 async def listing(request: web.Request) -> web.Response:
     wanted = query(request.query, PageQuery)
-    sources = request.app[TORRENTS].sources()
-    return answer(page_of(sources, wanted, key=_newest_first, show=shape))
+    torrents = request.app[TORRENTS]
+    # Of ten thousand only those on the page are described.
+    return answer(
+        page_of_sorted(
+            torrents.newest_first(),
+            wanted,
+            key=lambda placed: placed,
+            show=lambda placed: shape(torrents.source(placed[1])),
+        )
+    )
 
 
 async def one(request: web.Request) -> web.Response:
@@ -54,10 +62,6 @@ async def remove(request: web.Request) -> web.Response:
 
 def _source_id(request: web.Request) -> SourceId:
     return SourceId(request.match_info["source_id"])
-
-
-def _newest_first(source: Source) -> tuple[float, str]:
-    return -source.added_at.timestamp(), source.id
 
 
 async def _add_named(torrents: Torrents, wanted: NewTorrent) -> SourceId:
