@@ -20,17 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from miauflixd.keeper import programs
-
-_INHERITED = (
-    "COVERAGE_PROCESS_CONFIG",  # set only by a run of the tests that measures its children too
-    "JOURNAL_STREAM",
-    "LANG",
-    "LC_ALL",
-    "PATH",
-    "PYTHONDEVMODE",
-    "PYTHONPATH",
-    "TMPDIR",
-)
+from miauflixd.runtime import children
 
 ENGINE = (sys.executable, "-m", "miauflixd.engine")
 
@@ -157,7 +147,7 @@ class Confinement:
         return await asyncio.create_subprocess_exec(
             *self.command(program),
             pass_fds=descriptors,
-            env={name: os.environ[name] for name in _INHERITED if name in os.environ},
+            env=children.environment(),
             stdin=asyncio.subprocess.DEVNULL,
             process_group=0,  # Ctrl-C is the house's business
         )

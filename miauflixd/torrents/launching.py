@@ -1,21 +1,11 @@
 """How the engine's process comes about."""
 
 import asyncio
-import os
 import socket
 import sys
 from typing import Protocol
 
-_INHERITED = (
-    "COVERAGE_PROCESS_CONFIG",  # set only by a run of the tests that measures its children too
-    "JOURNAL_STREAM",
-    "LANG",
-    "LC_ALL",
-    "PATH",
-    "PYTHONDEVMODE",
-    "PYTHONPATH",
-    "TMPDIR",
-)
+from miauflixd.runtime import children
 
 
 class EngineChild(Protocol):
@@ -61,7 +51,7 @@ class PlainLauncher:
             "miauflixd.engine",
             str(end.fileno()),
             pass_fds=[end.fileno()],
-            env=_environment(),
+            env=children.environment(),
             stdin=asyncio.subprocess.DEVNULL,
             # Ctrl-C reaches the terminal's whole process group, and Python until it is told not to
             # mind; so an engine that only starts leaves no trace on the screen.
@@ -84,8 +74,3 @@ class _PlainChild:
     def kill(self) -> None:
         if self._process.returncode is None:
             self._process.kill()
-
-
-def _environment() -> dict[str, str]:
-    """Return what the child needs of our environment: nothing of settings, credentials, systemd."""
-    return {name: os.environ[name] for name in _INHERITED if name in os.environ}

@@ -5,7 +5,6 @@ then gives its privileges up and cannot start another.
 """
 
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -15,22 +14,12 @@ from types import TracebackType
 from typing import Self
 
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime import children
 
 logger = logging.getLogger(__name__)
 
 END_WITHIN = 10.0
 """Seconds for the keeper to take everything down; systemd allows the whole daemon 30."""
-
-_INHERITED = (
-    "COVERAGE_PROCESS_CONFIG",  # set only by a run of the tests that measures its children too
-    "JOURNAL_STREAM",
-    "LANG",
-    "LC_ALL",
-    "PATH",
-    "PYTHONDEVMODE",
-    "PYTHONPATH",
-    "TMPDIR",
-)
 
 COMMAND = (sys.executable, "-m", "miauflixd.keeper")
 """How a keeper is started; the descriptor of its end of the socket pair follows."""
@@ -64,7 +53,7 @@ class KeeperHandle:
                 process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                     [*command, str(theirs.fileno())],
                     pass_fds=[theirs.fileno()],
-                    env={name: os.environ[name] for name in _INHERITED if name in os.environ},
+                    env=children.environment(),
                     stdin=subprocess.DEVNULL,
                     # A signal to the terminal's or the house's group is not for it: it ends when it
                     # is told to, after all that lives in its namespace.
