@@ -520,11 +520,12 @@ async def test_a_name_is_resolved_and_kept_until_others_are_asked(inside, house)
     ):
         await stub.use(["127.0.0.2"])
         assert await ask(inside, "tracker.example") == (0, ["45.1.2.3"])
+        asked = len(first.asked)  # more than once, should an answer be late
         assert await ask(inside, "TRACKER.example") == (0, ["45.1.2.3"])
-        assert len(first.asked) == 1
+        assert len(first.asked) == asked
         await stub.use(["127.0.0.3"])
         assert await ask(inside, "tracker.example") == (0, ["45.9.9.9"])
-        assert len(first.asked) == 1
+        assert len(first.asked) == asked
         assert second.asked[0].question != b""
 
 
