@@ -27,17 +27,17 @@ need_debian() {
 }
 
 # Make a virtual environment with what a lock file names and miauflixd itself, unless it is current.
-#   python_environment LOCKFILE VENV
+#   python_environment LOCKFILE VENV [PYTHON]
 python_environment() {
-    local lock=$1 venv=$2 stamp current
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-        echo "Python 3.11 or newer is needed; this is $(python3 --version)" >&2
+    local lock=$1 venv=$2 python=${3:-python3} stamp current
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        echo "Python 3.11 or newer is needed; this is $("$python" --version)" >&2
         exit 1
     }
     # All that makes an environment another one. It cannot be moved, so its place is part of it.
     stamp=$(
         {
-            python3 -c 'import sys; print(sys.version, sys.base_prefix)'
+            "$python" -c 'import sys; print(sys.version, sys.base_prefix)'
             echo "$venv"
             cat "$lock" "$root/pyproject.toml"
         } | sha256sum
@@ -45,7 +45,7 @@ python_environment() {
     current=$(cat "$venv/.made-from" 2>/dev/null || true)
     [[ $stamp != "$current" ]] || return 0
     echo "Making the Python environment $venv ..." >&2
-    python3 -m venv --clear "$venv"
+    "$python" -m venv --clear "$venv"
     "$venv/bin/python" -m pip --quiet --disable-pip-version-check install \
         --require-hashes --requirement "$lock"
     # What builds it is in the lock file, so nothing is fetched that has no hash there.

@@ -2,7 +2,6 @@
 
 import struct
 import subprocess
-import sys
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -188,7 +187,7 @@ def test_every_fault_has_its_own_number_and_the_quick_set_is_no_small_one():
 
 def lab(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.lab", *arguments],
+        [ROOT / "scripts/lab", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
