@@ -1,0 +1,1 @@
+"""What there is to watch: titles, lists, what people have seen, and the artwork."""

@@ -1,0 +1,1 @@
+"""Who tells what there is to watch, each behind the same Protocol."""

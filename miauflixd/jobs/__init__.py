@@ -1,0 +1,1 @@
+"""The timetable: the work that goes on by itself."""
