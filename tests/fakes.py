@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from miauflixd.torrents.changes import Changes
+from miauflixd.runtime.changes import Changes
 from miauflixd.torrents.model import (
     Activity,
     BadTorrentError,
@@ -64,7 +64,7 @@ class FakeTorrents:
     def __post_init__(self) -> None:
         self._sources: dict[SourceId, Source] = {}
         self._contents: dict[SourceId, Mapping[str, bytes]] = {}
-        self._changes = Changes()
+        self._changes = Changes[SourceId]()
 
     async def add_magnet(self, uri: str) -> SourceId:
         if not uri.startswith("magnet:?xt="):

@@ -30,8 +30,8 @@ from miauflixd.engine.messages import (
     Started,
     StorageFailed,
 )
+from miauflixd.runtime.changes import Changes
 from miauflixd.torrents.active import ActiveTorrent
-from miauflixd.torrents.changes import Changes
 from miauflixd.torrents.description import Known, describe
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
@@ -117,7 +117,7 @@ class Torrents:
         self._membership = asyncio.Lock()
         """Held while a source is added or removed, so that neither meets the other half done."""
         self._inspections = Inspections(send=engine.send)
-        self._changes = Changes()
+        self._changes = Changes[SourceId]()
         self._saving = Saving(send=engine.send, store=store, downloads=downloads, boot_id=boot_id)
         self._road = Road()
         self._external_address: str | None = None
