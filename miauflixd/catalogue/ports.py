@@ -22,6 +22,11 @@ class Response(Protocol):
         ...
 
     @property
+    def url(self) -> str:
+        """Where it came from, behind all redirects."""
+        ...
+
+    @property
     def body(self) -> bytes:
         """All of the body, decompressed."""
         ...

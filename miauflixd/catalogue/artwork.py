@@ -1,0 +1,392 @@
+"""Posters and the like: fetched once, kept on the disk, and there without the internet.
+
+Invariants: nothing is fetched but what `urls` names, nothing is kept that did not come from one of
+the hosts, and nothing is served that is no image by its first bytes.
+"""
+
+import asyncio
+import errno
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from miauflixd.catalogue.image_files import ImageFile, ImageFiles
+from miauflixd.catalogue.images import (
+    ImageSize,
+    MediaType,
+    is_image_key,
+    is_image_size,
+    media_type,
+)
+from miauflixd.catalogue.ladder import Ladder
+from miauflixd.catalogue.model import ImageKey, NoImageError
+from miauflixd.catalogue.ports import Http, Response
+from miauflixd.egress.errors import EgressError, Reason
+from miauflixd.errors import MiauflixdError, UnavailableError
+
+_log = logging.getLogger(__name__)
+
+_LIMIT = 10 * 2**20
+"""Bytes of an image: the largest originals of TMDB's have 8 MB."""
+
+_IN_MEMORY = 2**18
+"""Bytes of an image that is handed out in memory: every poster and most backdrops. To a client that
+reads slowly a larger one is sent from the file."""
+
+_AT_ONCE = 8
+"""Fetches under way, a fraction of what the client does: a page of new posters must not keep a
+person's search waiting."""
+
+_WAITING = 500
+"""Fetches that are wanted but not done; more than stand on a page is somebody who scrolls."""
+
+_PATIENCE = 12.0
+"""Seconds for one fetch."""
+
+_ANSWERED_WITHIN = 15.0
+"""Seconds that somebody waits for an image, with its turn. It is fetched all the same, for the next
+who looks."""
+
+_BROKEN: Final = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+"""Seconds to leave an image alone after each failure: something is wrong with just this one."""
+
+_AWAY: Final = (2.0, 5.0, 15.0, 60.0)
+"""Seconds to leave a host alone after each failure to reach it. Short: when the internet comes back
+somebody looks at empty frames. Yet a page of a hundred is not a hundred time-outs."""
+
+_MISSING = 24 * 3600.0
+"""Seconds to believe that there is no such image."""
+
+_LONGEST_REST = 3600.0
+"""Seconds that a host can wish to be left alone."""
+
+_OF_THE_HOST: Final[frozenset[Reason]] = frozenset({"name", "connect", "tls", "timeout", "socket"})
+"""What can go wrong that has nothing to do with the image."""
+
+Urls = Callable[[ImageKey, ImageSize], str | None]
+"""Says where an image is; `None`: nowhere."""
+
+
+class ImageUnavailableError(UnavailableError):
+    """An image is not here, and cannot be fetched now."""
+
+    code = "image_unavailable"
+
+
+class _HostAwayError(ImageUnavailableError):
+    """Where the image is cannot be reached; that is not its fault."""
+
+    def __init__(self, *, at_least: float = 0.0) -> None:
+        super().__init__("Where this image is cannot be reached now")
+        self.at_least = at_least
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """An image."""
+
+    content: bytes | Path
+    """What is in it; of a large one, where that is. It may be gone when the path is opened late."""
+    size: int
+    """Bytes."""
+    media_type: MediaType
+    etag: str
+    """A strong validator, in its quotes."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ArtworkFigures:
+    """What is counted since the start, and what there is."""
+
+    hits: int = 0
+    """Images that were here."""
+    fetched: int = 0
+    """Images that were fetched and kept."""
+    failed: int = 0
+    """Fetches that gave nothing."""
+    received: int = 0
+    """Bytes of what was fetched."""
+    images: int = 0
+    """Images that are kept now."""
+    used: int = 0
+    """Bytes that they take on the disk."""
+
+
+class Artwork:
+    """The images of the house."""
+
+    def __init__(
+        self,
+        *,
+        files: ImageFiles,
+        kept: Collection[ImageFile],
+        quota: int,
+        http: Http,
+        urls: Urls,
+        hosts: Collection[str],
+        allow: Collection[str],
+        tasks: asyncio.TaskGroup,
+        seconds: Callable[[], float],
+    ) -> None:
+        self._files = files
+        # In the order in which they were last wanted, so that the first is the next to go.
+        self._kept = OrderedDict((file.mark, file) for file in kept)
+        self._quota = quota
+        self._http = http
+        self._urls = urls
+        self._hosts = frozenset(hosts)
+        self._allow = allow
+        self._tasks = tasks
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._fetching: dict[str, asyncio.Task[ImageFile | ImageUnavailableError | NoImageError]]
+        self._fetching = {}
+        self._broken = Ladder[str](steps=_BROKEN, clock=seconds)
+        self._missing = Ladder[str](steps=(_MISSING,), clock=seconds)
+        self._away = Ladder[str](steps=_AWAY, clock=seconds)
+        self._figures = ArtworkFigures(used=sum(file.room for file in self._kept.values()))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        quota: int,
+        http: Http,
+        urls: Urls,
+        hosts: Collection[str],
+        allow: Collection[str] = (),
+        clock: Callable[[], float] = time.time,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> AsyncIterator[Self]:
+        """Have images for the length of the block.
+
+        Args:
+            folder: where they are kept; ours alone.
+            quota: bytes on the disk.
+            http: the client of the host's network.
+            urls: where images are.
+            hosts: from whom an image may come, behind all redirects: `image.tmdb.org`, or
+                `*.archive.org` for all names below that one.
+            allow: origins that may be on a private network, as for `http`.
+            clock: the wall clock, seconds since the epoch.
+            seconds: seconds that never go back.
+
+        Raises:
+            OSError: there can be no such folder.
+        """
+        files = ImageFiles(folder, clock=clock)
+        kept = await asyncio.to_thread(files.prepare)
+        async with asyncio.TaskGroup() as tasks:
+            artwork = cls(
+                files=files,
+                kept=kept,
+                quota=quota,
+                http=http,
+                urls=urls,
+                hosts=hosts,
+                allow=allow,
+                tasks=tasks,
+                seconds=seconds,
+            )
+            await artwork.set_quota(quota)
+            try:
+                yield artwork
+            finally:
+                for task in [*artwork._fetching.values()]:
+                    task.cancel()
+
+    async def image(self, key: str, size: str) -> Found:
+        """Return an image, fetching it if it is not here.
+
+        Raises:
+            NoImageError: there is none.
+            ImageUnavailableError: it is not here, and cannot be fetched now.
+        """
+        if not is_image_key(key) or not is_image_size(size):
+            raise NoImageError("There is no such image")
+        mark = _mark(key, size)
+        if (found := await self._kept_one(mark)) is not None:
+            self._figures.hits += 1
+            return found
+        await self._fetched(key, size, mark)
+        if (found := await self._kept_one(mark)) is not None:
+            return found
+        raise ImageUnavailableError("This image is not here any more")  # the quota is that small
+
+    async def set_quota(self, quota: int) -> None:
+        """Keep at most so many bytes on the disk from now on."""
+        self._quota = quota
+        await self._make_room()
+
+    def figures(self) -> ArtworkFigures:
+        """Return what is counted."""
+        return replace(self._figures, images=len(self._kept))
+
+    # --- what is here -----------------------------------------------------------------------------
+
+    async def _kept_one(self, mark: str) -> Found | None:
+        """Return an image that is here, and have it go last."""
+        if (file := self._kept.get(mark)) is None:
+            return None
+        self._kept.move_to_end(mark)
+        try:
+            content = await asyncio.to_thread(self._files.read, file, limit=_IN_MEMORY)
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                raise ImageUnavailableError("Too much is going on to read this image") from error
+            # Somebody has cleaned up, or the power failed: as if it had never been here.
+            await self._drop(file)
+            return None
+        return Found(
+            content=self._files.path(file) if content is None else content,
+            size=file.size,
+            media_type=file.media,
+            etag=f'"{file.digest}"',
+        )
+
+    async def _keep(self, file: ImageFile) -> None:
+        if (other := self._kept.get(file.mark)) is not None:
+            await self._drop(other)
+        self._kept[file.mark] = file
+        self._figures.used += file.room
+        await self._make_room()
+
+    async def _make_room(self) -> None:
+        leaving = []
+        while self._figures.used > self._quota and self._kept:
+            _, file = self._kept.popitem(last=False)
+            self._figures.used -= file.room
+            leaving.append(file)
+        if leaving:
+            await asyncio.to_thread(self._files.remove, leaving)
+
+    async def _drop(self, file: ImageFile) -> None:
+        if self._kept.get(file.mark) is file:
+            del self._kept[file.mark]
+            self._figures.used -= file.room
+            await asyncio.to_thread(self._files.remove, [file])
+
+    # --- what is fetched --------------------------------------------------------------------------
+
+    async def _fetched(self, key: ImageKey, size: ImageSize, mark: str) -> None:
+        """Have an image fetched, once for all who want it now.
+
+        Whoever gives up waiting does not end it: others may wait, and it will be wanted again.
+        """
+        if (task := self._fetching.get(mark)) is None:
+            url = self._may_be_fetched(key, size, mark)
+            task = self._tasks.create_task(self._fetch(url, mark), name="an image")
+            self._fetching[mark] = task
+            task.add_done_callback(lambda _: self._fetching.pop(mark, None))
+        try:
+            async with asyncio.timeout(_ANSWERED_WITHIN):
+                result = await asyncio.shield(task)
+        except TimeoutError:
+            raise ImageUnavailableError("This image is on its way") from None
+        if isinstance(result, MiauflixdError):
+            raise type(result)(*result.args) from result
+
+    def _may_be_fetched(self, key: ImageKey, size: ImageSize, mark: str) -> str:
+        if self._missing.wait(mark) or (url := self._urls(key, size)) is None:
+            raise NoImageError("There is no such image")
+        if self._broken.wait(mark):
+            raise ImageUnavailableError("This image could not be used when it was last asked for")
+        if self._away.wait(_host(url)):
+            raise ImageUnavailableError("Where this image is could not be reached just now")
+        if len(self._fetching) >= _WAITING:
+            raise ImageUnavailableError("So many images are on their way that this one has to wait")
+        return url
+
+    async def _fetch(self, url: str, mark: str) -> ImageFile | ImageUnavailableError | NoImageError:
+        """Fetch an image; what goes wrong is the result, for those who wait may have gone."""
+        host = _host(url)
+        async with self._turn:
+            try:
+                if self._away.wait(host):  # it was not yet when this one was asked for
+                    raise ImageUnavailableError("Where this image is cannot be reached now")
+                content, media = await self._download(url)
+                file = await asyncio.to_thread(self._files.write, mark, content, media)
+                await self._keep(file)
+            except NoImageError as error:
+                self._missing.failed(mark)
+                failure: ImageUnavailableError | NoImageError = error
+            except _HostAwayError as error:
+                if self._away.failed(host, at_least=error.at_least):
+                    _log.warning("Images of %s cannot be fetched now", host)
+                failure = ImageUnavailableError(str(error))
+            except ImageUnavailableError as error:
+                self._broken.failed(mark)
+                failure = error
+            except OSError as error:
+                self._broken.failed(mark)
+                _log.warning("An image cannot be kept: %s", error.strerror)
+                failure = ImageUnavailableError("There is no place for this image")
+            else:
+                self._broken.succeeded(mark)
+                self._missing.succeeded(mark)
+                self._figures.fetched += 1
+                self._figures.received += len(content)
+                if self._away.succeeded(host):
+                    _log.info("Images of %s can be fetched again", host)
+                return file
+        self._figures.failed += 1
+        return failure
+
+    async def _download(self, url: str) -> tuple[bytes, MediaType]:
+        """Return what is there, if it is an image.
+
+        Raises:
+            NoImageError: there is nothing.
+            ImageUnavailableError: it is of no use.
+        """
+        try:
+            answer = await self._http.request(
+                "GET", url, timeout=_PATIENCE, limit=_LIMIT, allow=self._allow
+            )
+        except EgressError as error:
+            if error.reason in _OF_THE_HOST:
+                raise _HostAwayError from error
+            raise ImageUnavailableError("There is no image where this one should be") from error
+        except (MiauflixdError, OSError) as error:
+            raise _HostAwayError from error
+        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+            raise NoImageError("There is no such image")
+        if answer.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+            raise _HostAwayError(at_least=_wish(answer))
+        media = media_type(answer.body)
+        if answer.status != HTTPStatus.OK or media is None or not self._is_ours(answer.url):
+            raise ImageUnavailableError("There is no image where this one should be")
+        return answer.body, media
+
+    def _is_ours(self, url: str) -> bool:
+        """Return whether an image may come from there."""
+        host = _host(url)
+        return host in self._hosts or any(
+            pattern.startswith("*.") and host.endswith(pattern[1:]) for pattern in self._hosts
+        )
+
+
+def _mark(key: ImageKey, size: ImageSize) -> str:
+    """Return what stands for an image in a file's name; which title it belongs to is not in it."""
+    return blake2b(f"{size}/{key}".encode(), digest_size=16).hexdigest()
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
+
+
+def _wish(answer: Response) -> float:
+    """Return the seconds for which a host wants to be left alone; as a date, none that we know."""
+    for name, value in answer.headers.items():
+        if name.lower() == "retry-after" and value.isascii() and value.isdecimal():
+            return min(float(value[:9]), _LONGEST_REST)
+    return 0.0
