@@ -431,7 +431,8 @@ async def test_a_smaller_quota_holds_at_once(house):
             await artwork.image(f"archive-{name}", "small")
         await artwork.set_quota(2 * 4096)
         assert len(house.files()) == 2
-    async with house.open(quota=4096):
+    async with house.open(quota=4096) as artwork:
+        await artwork.set_quota(4096)
         assert len(house.files()) == 1
 
 
@@ -447,6 +448,7 @@ async def test_what_a_crash_left_behind_is_removed_and_what_is_not_ours_is_left_
     (house.folder / "notes.txt").write_text("mine")
     (house.folder / ("1" * 32 + "-0123456789abcdef.png")).mkdir()
     async with house.open() as artwork:
+        await artwork.image(POSTER, "small")
         assert artwork.figures().images == 1
         names = [path.name for path in house.files()]
         assert names == sorted([kept.name, "1" * 32 + "-0123456789abcdef.png", "notes.txt"])

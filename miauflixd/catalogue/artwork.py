@@ -127,7 +127,6 @@ class Artwork:
         self,
         *,
         files: ImageFiles,
-        kept: Collection[ImageFile],
         quota: int,
         http: Http,
         urls: Urls,
@@ -138,7 +137,8 @@ class Artwork:
     ) -> None:
         self._files = files
         # In the order in which they were last wanted, so that the first is the next to go.
-        self._kept = OrderedDict((file.mark, file) for file in kept)
+        self._kept: OrderedDict[str, ImageFile] = OrderedDict()
+        self._stock_taken = asyncio.Event()
         self._quota = quota
         self._http = http
         self._urls = urls
@@ -151,7 +151,7 @@ class Artwork:
         self._broken = Ladder[str](steps=_BROKEN, clock=seconds)
         self._missing = Ladder[str](steps=(_MISSING,), clock=seconds)
         self._away = Ladder[str](steps=_AWAY, clock=seconds)
-        self._figures = ArtworkFigures(used=sum(file.room for file in self._kept.values()))
+        self._figures = ArtworkFigures()
 
     @classmethod
     @asynccontextmanager
@@ -184,11 +184,10 @@ class Artwork:
             OSError: there can be no such folder.
         """
         files = ImageFiles(folder, clock=clock)
-        kept = await asyncio.to_thread(files.prepare)
+        await asyncio.to_thread(files.prepare)
         async with asyncio.TaskGroup() as tasks:
             artwork = cls(
                 files=files,
-                kept=kept,
                 quota=quota,
                 http=http,
                 urls=urls,
@@ -197,10 +196,11 @@ class Artwork:
                 tasks=tasks,
                 seconds=seconds,
             )
-            await artwork.set_quota(quota)
+            stock = tasks.create_task(artwork._take_stock(), name="the stock of images")
             try:
                 yield artwork
             finally:
+                stock.cancel()
                 for task in [*artwork._fetching.values()]:
                     task.cancel()
 
@@ -213,6 +213,7 @@ class Artwork:
         """
         if not is_image_key(key) or not is_image_size(size):
             raise NoImageError("There is no such image")
+        await self._stock_taken.wait()
         mark = _mark(key, size)
         if (found := await self._kept_one(mark)) is not None:
             self._figures.hits += 1
@@ -225,6 +226,7 @@ class Artwork:
     async def set_quota(self, quota: int) -> None:
         """Keep at most so many bytes on the disk from now on."""
         self._quota = quota
+        await self._stock_taken.wait()
         await self._make_room()
 
     def figures(self) -> ArtworkFigures:
@@ -232,6 +234,18 @@ class Artwork:
         return replace(self._figures, images=len(self._kept))
 
     # --- what is here -----------------------------------------------------------------------------
+
+    async def _take_stock(self) -> None:
+        """Look at what is on the disk: 0.2 s for 20,000, and no reason to hold up the house."""
+        try:
+            stock = await asyncio.to_thread(self._files.take_stock)
+        except OSError as error:
+            _log.warning("The folder of images cannot be read: %s", error.strerror)
+            stock = []
+        self._kept.update((file.mark, file) for file in stock)
+        self._figures.used = sum(file.room for file in stock)
+        await self._make_room()
+        self._stock_taken.set()
 
     async def _kept_one(self, mark: str) -> Found | None:
         """Return an image that is here, and have it go last."""

@@ -9,16 +9,19 @@ is when it was last seen.
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
 from miauflixd.catalogue.images import SUFFIXES, MediaType
 
-_NAME = re.compile(r"(?P<mark>[0-9a-f]{32})-(?P<digest>[0-9a-f]{16})\.(?P<suffix>[a-z]{3,4})")
+_NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})\.([a-z]{3,4})")
+"""Mark, digest and suffix."""
 
 _PART = re.compile(r"part-[0-9a-f]{16}")
 """What a file is called until all of it is there."""
@@ -33,7 +36,7 @@ _SAID_AT_MOST_EVERY = 24 * 3600.0
 of the journal, and to know the day is enough to tell what nobody looks at."""
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(slots=True)
 class ImageFile:
     """A file of the folder."""
 
@@ -55,6 +58,9 @@ class ImageFile:
         return f"{self.mark}-{self.digest}.{SUFFIXES[self.media]}"
 
 
+_WHEN_SEEN = attrgetter("seen_at")
+
+
 class ImageFiles:
     """The folder. Every method blocks for as long as the disk takes, but touches no books."""
 
@@ -62,7 +68,7 @@ class ImageFiles:
         """Look after a folder, which is ours alone.
 
         Args:
-            folder: where; made by `prepare`.
+            folder: where.
             clock: the wall clock, seconds since the epoch.
         """
         self._folder = folder
@@ -72,16 +78,23 @@ class ImageFiles:
         """Return where a file is. Does not block."""
         return self._folder / file.name
 
-    def prepare(self) -> list[ImageFile]:
-        """Make sure of the folder, and return what is in it, the one not seen for longest first.
-
-        What a crash left behind is removed, and so are all but one of an image's files. What has
-        no name of ours is left alone: somebody may have chosen a folder that holds more.
+    def prepare(self) -> None:
+        """Make sure of the folder.
 
         Raises:
             OSError: there can be no such folder.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def take_stock(self) -> list[ImageFile]:
+        """Return what is in the folder, the one not seen for longest first.
+
+        What a crash left behind is removed, and so are all but one of an image's files. What has
+        no name of ours is left alone: somebody may have chosen a folder that holds more.
+
+        Raises:
+            OSError: it cannot be read.
+        """
         found: dict[str, ImageFile] = {}
         stray: list[str] = []
         with os.scandir(self._folder) as entries:
@@ -90,12 +103,12 @@ class ImageFiles:
                     if _PART.fullmatch(entry.name) or _NAME.fullmatch(entry.name):
                         stray.append(entry.name)
                 elif (other := found.setdefault(file.mark, file)) is not file:
-                    stray.append(min(file, other, key=_when_seen).name)
-                    found[file.mark] = max(file, other, key=_when_seen)
+                    stray.append(min(file, other, key=_WHEN_SEEN).name)
+                    found[file.mark] = max(file, other, key=_WHEN_SEEN)
         for name in stray:
             with suppress(OSError):  # a folder of somebody's, say; it is not ours to remove
                 (self._folder / name).unlink()
-        return sorted(found.values(), key=_when_seen)
+        return sorted(found.values(), key=_WHEN_SEEN)
 
     def write(self, mark: str, content: bytes, media: MediaType) -> ImageFile:
         """Write a file as a whole or not at all.
@@ -153,28 +166,21 @@ class ImageFiles:
 
 
 def _known(entry: os.DirEntry[str]) -> ImageFile | None:
+    """Return what a file is; there may be twenty thousand to ask about."""
     match = _NAME.fullmatch(entry.name)
-    if match is None or (media := _MEDIA.get(match["suffix"])) is None:
+    if match is None:
         return None
+    mark, digest, suffix = match.groups()
+    media = _MEDIA.get(suffix)
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError:
         return None
-    if not entry.is_file(follow_symlinks=False) or not status.st_size:
+    if media is None or not status.st_size or not stat.S_ISREG(status.st_mode):
         return None
     return ImageFile(
-        mark=match["mark"],
-        digest=match["digest"],
-        media=media,
-        size=status.st_size,
-        room=status.st_blocks * _BLOCK,
-        seen_at=status.st_mtime,
-        sound=False,
+        mark, digest, media, status.st_size, status.st_blocks * _BLOCK, status.st_mtime, sound=False
     )
-
-
-def _when_seen(file: ImageFile) -> float:
-    return file.seen_at
 
 
 def _digest(content: bytes) -> str:
