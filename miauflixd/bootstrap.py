@@ -9,6 +9,7 @@ import pwd
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,12 +24,14 @@ from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
 from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
+from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.launching import EngineLauncher, PlainLauncher
 from miauflixd.torrents.passage import Passage
 from miauflixd.torrents.service import Torrents, engine_settings
+from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.torrents.store import SourceStore
 from miauflixd.tunnel.endpoints import Endpoints
 from miauflixd.tunnel.keeper_handle import KeeperHandle
@@ -161,8 +164,9 @@ async def application(
         )
         await stack.enter_async_context(running("passage", passage.run))
 
+        disk = Disk(data, minimum=config.torrents.minimum_free)
         preferences.audited_by(household.audit)
-        preferences.on_change("torrents", passage.configure)
+        preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
         preferences.on_change("vpn", endpoints.configure)
         preferences.on_change("auth", household.configure)
         preferences.on_change("log", _set_log_level)
@@ -173,12 +177,18 @@ async def application(
             torrents=torrents,
             tunnel=tunnel,
             endpoints=endpoints,
+            disk=disk,
             version=__version__,
             settings=config.web,
         )
         url = await stack.enter_async_context(web_server.serve(app, _with_control(config.web)))
         await household.setup_code.announce()
         yield Application(url=url, torrents=torrents, tunnel=tunnel)
+
+
+def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
+    passage.configure(settings)
+    disk.minimum = settings.minimum_free
 
 
 def _set_log_level(settings: LogSettings) -> None:

@@ -101,6 +101,12 @@ def _audit(parsed: argparse.Namespace) -> int:
     return audit(parsed)
 
 
+def _doctor(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.doctor import run  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return run(parsed)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miauflixd",
@@ -130,6 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands.add_parser("keys", help="keys for programs that cannot sign in"))
     _add_audit(commands.add_parser("audit", help="who did what, from where and when"))
     _add_vpn(commands.add_parser("vpn", help="look at the tunnel, and say where it may lead"))
+    doctor = commands.add_parser(
+        "doctor", help="say what is wrong; exit status 0: nothing, 1: a little, 2: something"
+    )
+    _add_remote(doctor, _doctor)
 
     demo = commands.add_parser("demo", help="play a film out of a swarm on this machine alone")
     demo.add_argument(

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from miauflixd.catalogue.artwork import Found
+from miauflixd.catalogue.artwork import ArtworkFigures, Found
 from miauflixd.catalogue.images import ImageSize
 from miauflixd.catalogue.model import ImageKey, NoImageError
 
@@ -73,6 +73,10 @@ class FakeArtwork:
     def __init__(self) -> None:
         self.images: dict[tuple[str, str], Found] = {}
         self.trouble: Exception | None = None
+        self.counted = ArtworkFigures()
+
+    def figures(self) -> ArtworkFigures:
+        return self.counted
 
     def add(self, key: str, size: ImageSize = "small", *, content: bytes = JPEG) -> Found:
         found = Found(

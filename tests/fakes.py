@@ -100,6 +100,15 @@ class FakeTorrents:
         del self._sources[source_id]
         self._changes.note(source_id)
 
+    @property
+    def readers(self) -> int:
+        return sum(source.readers for source in self._sources.values())
+
+    @property
+    def downloads(self) -> int:
+        activities = [source.condition.activity for source in self._sources.values()]
+        return activities.count(Activity.DOWNLOADING)
+
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[SourceId]]:
         return self._changes.listen()
 

@@ -18,12 +18,22 @@ from miauflixd.database.database import Database
 from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.vault.sealing import Sealer
 from miauflixd.web.application import build
-from miauflixd.web.ports import Endpoints, Torrents, Tunnel
+from miauflixd.web.ports import (
+    Disk,
+    Endpoints,
+    Images,
+    Library,
+    TaskNews,
+    Torrents,
+    Tunnel,
+)
 from miauflixd.web.server import serve
 from miauflixd.web.settings import WebSettings
+from tests.artwork_fakes import FakeArtwork
 from tests.auth_house import Clock
 from tests.contract import kept
 from tests.fakes import FakeTorrents
+from tests.status_fakes import FakeDisk, FakeLibrary, FakeTasks
 from tests.tunnel_fakes import NoEndpoints
 
 MASTER_KEY = bytes(range(32))
@@ -117,6 +127,10 @@ async def open_web(
     torrents: Torrents | None = None,
     tunnel: Tunnel | None = None,
     endpoints: Endpoints | None = None,
+    disk: Disk | None = None,
+    library: Library | None = None,
+    artwork: Images | None = None,
+    tasks: TaskNews | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -129,6 +143,10 @@ async def open_web(
         torrents: the sources; a fake's when left out.
         tunnel: none when left out.
         endpoints: none when left out.
+        disk: where downloads are; a fake's when left out, as are the next three.
+        library: what there is to watch.
+        artwork: the images.
+        tasks: what goes on by itself.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -161,6 +179,10 @@ async def open_web(
             torrents=torrents or FakeTorrents(),
             tunnel=tunnel or NoTunnel(),
             endpoints=endpoints or NoEndpoints(),
+            disk=disk or FakeDisk(),
+            library=library or FakeLibrary(),
+            artwork=artwork or FakeArtwork(),
+            tasks=tasks or FakeTasks(),
             version="1.2.3",
             settings=web,
             own_names=["nas"],

@@ -308,6 +308,11 @@ class Torrents:
         return sum(active.readers for active in self._active.values())
 
     @property
+    def downloads(self) -> int:
+        """How many sources want something from the swarm now."""
+        return sum(active.wanting for active in self._active.values())
+
+    @property
     def external_address(self) -> str | None:
         """The address under which the swarm sees us, if it has told already."""
         return self._external_address

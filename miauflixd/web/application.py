@@ -12,12 +12,14 @@ from miauflixd.auth.household import Household
 from miauflixd.web import openapi
 from miauflixd.web.authentication import Authentication
 from miauflixd.web.client_address import trust_of
+from miauflixd.web.doctor import Doctor
 from miauflixd.web.gate import Gate
 from miauflixd.web.handlers import (
     audit,
     auth,
     docs,
     events,
+    images,
     keys,
     me,
     metrics,
@@ -25,6 +27,7 @@ from miauflixd.web.handlers import (
     playback,
     server,
     setup,
+    status,
     stream,
     users,
     vpn,
@@ -37,18 +40,34 @@ from miauflixd.web.headers import dress
 from miauflixd.web.keys import (
     ASSETS,
     DESCRIPTION,
+    DISK,
+    DOCTOR,
     ENDPOINTS,
     HOUSEHOLD,
+    IMAGES,
+    LIBRARY,
     LIMITS,
     METRICS,
     PREFERENCES,
     ROUTES,
+    TASK_NEWS,
     TORRENTS,
     TUNNEL,
+    UPTIME,
     VERSION,
 )
 from miauflixd.web.limits import Limits
-from miauflixd.web.ports import Endpoints, Preferences, Torrents, Tunnel
+from miauflixd.web.nothing import NoImages, NoLibrary, NoTasks
+from miauflixd.web.ports import (
+    Disk,
+    Endpoints,
+    Images,
+    Library,
+    Preferences,
+    TaskNews,
+    Torrents,
+    Tunnel,
+)
 from miauflixd.web.problems import problems, remember_start
 from miauflixd.web.rate_limits import NoRateLimits, RateLimits, Streams
 from miauflixd.web.routes import Route
@@ -71,7 +90,9 @@ EVERY_ROUTE: Sequence[Route] = (
     *users.ROUTES,
     *audit.ROUTES,
     *setting_handlers.ROUTES,
+    *status.ROUTES,
     *events.ROUTES,
+    *images.ROUTES,
     *torrent_handlers.ROUTES,
     *playback.ROUTES,
     *stream.ROUTES,
@@ -88,6 +109,10 @@ def build(
     torrents: Torrents,
     tunnel: Tunnel,
     endpoints: Endpoints,
+    disk: Disk,
+    library: Library | None = None,
+    artwork: Images | None = None,
+    tasks: TaskNews | None = None,
     version: str,
     settings: WebSettings | None = None,
     own_names: Collection[str] | None = None,
@@ -103,6 +128,10 @@ def build(
         torrents: where sources are.
         tunnel: how the swarm is reached.
         endpoints: where the tunnel may lead to.
+        disk: where downloads are.
+        library: what there is to watch; nothing when left out.
+        artwork: the images; none when left out.
+        tasks: what goes on by itself; nothing when left out.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
         own_names: names of this machine, by which it may be asked besides its addresses,
@@ -141,7 +170,16 @@ def build(
     app[TORRENTS] = torrents
     app[TUNNEL] = tunnel
     app[ENDPOINTS] = endpoints
-    app[METRICS] = metrics.registry(torrents=torrents, tunnel=tunnel, version=version)
+    app[DISK] = disk
+    app[LIBRARY] = library = library or NoLibrary()
+    app[IMAGES] = artwork = artwork or NoImages()
+    app[TASK_NEWS] = tasks = tasks or NoTasks()
+    app[DOCTOR] = Doctor(tunnel=tunnel, library=library, disk=disk, tasks=tasks)
+    started = clock()
+    app[UPTIME] = lambda: clock() - started
+    app[METRICS] = metrics.registry(
+        torrents=torrents, tunnel=tunnel, library=library, images=artwork, version=version
+    )
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)

@@ -5,8 +5,10 @@ from aiohttp import web
 from miauflixd.web.keys import CLIENT
 from miauflixd.web.problems import request_id
 
+_POLICY = "Content-Security-Policy"
+
 SECURITY = {
-    "Content-Security-Policy": (
+    _POLICY: (
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
         "object-src 'none'"
     ),
@@ -21,7 +23,8 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""The page needs nothing from elsewhere, and nobody elsewhere needs to embed what is here."""
+"""The page needs nothing from elsewhere, and nobody elsewhere needs to embed what is here. What is
+no page may have said that it needs even less."""
 
 _TLS_ONLY = "max-age=31536000"
 """A year. Not said for other names below ours, of which we know nothing."""
@@ -29,7 +32,10 @@ _TLS_ONLY = "max-age=31536000"
 
 async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Add them to an answer that is about to leave (an `on_response_prepare`)."""
+    own_policy = response.headers.get(_POLICY)
     response.headers.update(SECURITY)
+    if own_policy is not None:
+        response.headers[_POLICY] = own_policy
     if (client := request.get(CLIENT)) is not None and client.secure:
         response.headers["Strict-Transport-Security"] = _TLS_ONLY
     response.headers["X-Request-ID"] = request_id(request)

@@ -1,6 +1,6 @@
 """Under which keys handlers find their collaborators, and what is known of a request."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -10,8 +10,18 @@ from prometheus_client import CollectorRegistry
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import Viewer
 from miauflixd.web.client_address import ClientAddress
+from miauflixd.web.doctor import Doctor
 from miauflixd.web.limits import Limits
-from miauflixd.web.ports import Endpoints, Preferences, Torrents, Tunnel
+from miauflixd.web.ports import (
+    Disk,
+    Endpoints,
+    Images,
+    Library,
+    Preferences,
+    TaskNews,
+    Torrents,
+    Tunnel,
+)
 from miauflixd.web.routes import Route
 
 
@@ -30,6 +40,13 @@ PREFERENCES: web.AppKey[Preferences] = web.AppKey("preferences")
 TORRENTS: web.AppKey[Torrents] = web.AppKey("torrents")
 TUNNEL: web.AppKey[Tunnel] = web.AppKey("tunnel")
 ENDPOINTS: web.AppKey[Endpoints] = web.AppKey("endpoints")
+LIBRARY: web.AppKey[Library] = web.AppKey("library")
+IMAGES: web.AppKey[Images] = web.AppKey("images")
+TASK_NEWS: web.AppKey[TaskNews] = web.AppKey("task_news")
+DISK: web.AppKey[Disk] = web.AppKey("disk")
+DOCTOR: web.AppKey[Doctor] = web.AppKey("doctor")
+UPTIME: web.AppKey[Callable[[], float]] = web.AppKey("uptime")
+"""Seconds since the start."""
 VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 METRICS: web.AppKey[CollectorRegistry] = web.AppKey("metrics")

@@ -23,6 +23,10 @@ class Limits:
     heartbeat: timedelta = timedelta(seconds=15)
     """How long a stream of events may be silent; proxies commonly hang up after 30 or 60 s."""
 
+    event: timedelta = timedelta(seconds=30)
+    """How long an event may wait to be read, once the buffers on the way are full. Who is slower
+    has lost its network without a word; and whoever is there comes back by itself."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionLimits:

@@ -5,7 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from msgspec import Struct
+
 from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
+from miauflixd.catalogue.artwork import ArtworkFigures, Found
+from miauflixd.catalogue.providers.provider import ProviderState
+from miauflixd.runtime.disk import Room
 from miauflixd.torrents.model import Source, SourceFile, SourceId
 from miauflixd.torrents.reader import Span
 from miauflixd.tunnel.importing import File, Preview
@@ -95,6 +100,16 @@ class Torrents(Protocol):
             NoSourceError: there is no such source or file.
             MiauflixdError: it cannot be read.
         """
+        ...
+
+    @property
+    def readers(self) -> int:
+        """How many read a file of any source now."""
+        ...
+
+    @property
+    def downloads(self) -> int:
+        """How many sources want something from the swarm now."""
         ...
 
     async def remove(self, source_id: SourceId) -> None:
@@ -190,6 +205,92 @@ class Endpoints(Protocol):
         Raises:
             NoEndpointError: one of them is not there.
             FolderEndpointError: one of them is not ours to move.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """How much there is to watch."""
+
+    movies: int
+    shows: int
+    episodes: int
+
+
+class Library(Protocol):
+    """What there is to watch, as far as the state of the machine and events go."""
+
+    async def counts(self) -> Counts:
+        """Return how much that is."""
+        ...
+
+    def providers(self) -> Sequence[ProviderState]:
+        """Return how each provider is doing, also those that are off; asks nobody."""
+        ...
+
+    async def check(self, name: str) -> ProviderState:
+        """Ask a provider something small, and return how it is doing.
+
+        Raises:
+            NoProviderError: there is none of this name.
+        """
+        ...
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, ...]]]:
+        """Follow it: whenever something has changed, all that has since the last time.
+
+        `title:movie:7`, `list:tmdb-movies-popular`; `home` for everybody's first page, `home:<user
+        id>` for somebody's; `progress:<user id>:movie:7`.
+        """
+        ...
+
+
+class Images(Protocol):
+    """Artwork."""
+
+    async def image(self, key: str, size: str) -> Found:
+        """Return an image, from wherever it is.
+
+        Raises:
+            NoImageError: there is none.
+            ImageUnavailableError: it is not here, and cannot be fetched now.
+        """
+        ...
+
+    def figures(self) -> ArtworkFigures:
+        """Return what is counted."""
+        ...
+
+
+class TaskNews(Protocol):
+    """The timetable, as far as events and the doctor go."""
+
+    def names(self) -> Sequence[str]:
+        """Return what all tasks are called."""
+        ...
+
+    def shown(self, name: str) -> Struct:
+        """Return a task as `GET /api/tasks` shows it."""
+        ...
+
+    def failing(self) -> Mapping[str, str]:
+        """Return the tasks that did not work when they last ran, and why, a sentence each."""
+        ...
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Follow them: a name whenever that task has changed; what comes too fast is one."""
+        ...
+
+
+class Disk(Protocol):
+    """Where downloads and artwork are."""
+
+    async def room(self) -> Room:
+        """Return what is left.
+
+        Raises:
+            OSError: the disk does not say.
         """
         ...
 

@@ -57,6 +57,10 @@ _OF_THE_LIBRARY: Mapping[int, tuple[str, str]] = {
 }
 """Code and sentence for errors that aiohttp found, whose own words stay inside."""
 
+_UNREMARKABLE = frozenset({"image_unavailable"})
+"""Codes that are not worth a line: without the internet a page misses a hundred images at once, and
+that is said where they are fetched."""
+
 _RETRY_AFTER = 5
 """Seconds after which to try again what is unavailable; a tunnel fails over in about that time."""
 
@@ -149,7 +153,7 @@ def _deliberate(
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants one with every 401
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.code not in _UNREMARKABLE:
         # Not the message: it may name what somebody watches.
         _log.warning("Request %s: %s", request_id(request), error.code)
     return _document(

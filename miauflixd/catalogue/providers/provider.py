@@ -51,6 +51,12 @@ class ProviderOffError(ProviderUnavailableError):
     code = "provider_off"
 
 
+class NoProviderError(NotFoundError):
+    """There is no provider of this name."""
+
+    code = "no_provider"
+
+
 class GoneError(NotFoundError):
     """A provider does not know, or not any more, what was asked for."""
 

@@ -1,22 +1,18 @@
 """What happens, as it happens: server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
-import msgspec
 from aiohttp import web
 
 from miauflixd.auth.model import Role
 from miauflixd.errors import UnauthenticatedError
-from miauflixd.torrents.model import NoSourceError, SourceId
-from miauflixd.tunnel.model import TunnelView
 from miauflixd.web.authentication import require_still
-from miauflixd.web.keys import LIMITS, TORRENTS, TUNNEL
-from miauflixd.web.ports import Torrents
+from miauflixd.web.happenings import Happening, Sources, Tasks, TheLibrary, TheTunnel
+from miauflixd.web.keys import LIBRARY, LIMITS, TASK_NEWS, TORRENTS, TUNNEL
 from miauflixd.web.routes import Policy, Route
-from miauflixd.web.shapes import RemovedShape, shape
-from miauflixd.web.vpn_shapes import public_shape, tunnel_shape
 from miauflixd.web.who import viewer
 
 _HEADERS = {
@@ -26,79 +22,85 @@ _HEADERS = {
 }
 
 
-class _Telling:
-    """One client that listens, for as long as it may."""
+class _Listener:
+    """One client that listens, for as long as it may and does."""
 
     def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
         self._request = request
         self._response = response
-        self._torrents = request.app[TORRENTS]
-        self._sees_all = viewer(request).role is Role.ADMIN
+        self._patience = request.app[LIMITS].event.total_seconds()
 
-    async def source(self, source_id: SourceId) -> None:
-        """Tell of a source, if sources are this viewer's business."""
-        if self._sees_all:
-            await self.write(_event(self._torrents, source_id))
+    async def tell(self, event: bytes) -> None:
+        """Send this, unless whoever listens has been shut out since.
 
-    async def tunnel(self, view: TunnelView) -> None:
-        """Tell how the tunnel is, as far as that is this viewer's business."""
-        shown = tunnel_shape(view) if self._sees_all else public_shape(view)
-        await self.write(b"event: tunnel\ndata: " + msgspec.json.encode(shown) + b"\n\n")
-
-    async def write(self, event: bytes) -> None:
-        """Send this, unless whoever listens has been shut out since."""
+        Raises:
+            UnauthenticatedError: they have.
+            ConnectionError: they are gone, or have stopped reading.
+        """
         await require_still(self._request)
-        await self._response.write(event)
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._response.write(event)
+        except TimeoutError:
+            # What is in the buffers will not be read either, so there is nothing to wait for.
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ConnectionAbortedError("the client does not read") from None
+
+    async def tell_all(self, events: AsyncIterator[bytes]) -> None:
+        """Send whatever comes."""
+        async for event in events:
+            await self.tell(event)
+
+    async def beat(self, every: timedelta) -> None:
+        """Say nothing, now and then, so that nobody on the way takes it for the end."""
+        while True:
+            await asyncio.sleep(every.total_seconds())
+            await self.tell(b": still here\n\n")
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Send every source and the tunnel, then `ready`, then each of them whenever it changed.
+    """Send how everything is, then `ready`, then each thing whenever it changed.
 
-    An event is made when there is room to send it: what a slow client misses is merged, not queued.
+    An event is made when there is room to send it: what a slow client misses is merged, not queued;
+    and one that does not read at all is hung up on.
     """
-    torrents, tunnel = request.app[TORRENTS], request.app[TUNNEL]
+    happenings = _happenings(request)
     response = web.StreamResponse(headers=_HEADERS)
-    telling = _Telling(request, response)
-    # Listening comes before looking, so that nothing falls between the two.
-    async with torrents.changes() as changed, tunnel.changes() as views:
+    listener = _Listener(request, response)
+    async with AsyncExitStack() as stack:
+        # Listening comes before looking, so that nothing falls between the two.
+        changes = [await stack.enter_async_context(one.changes()) for one in happenings]
         await response.prepare(request)
         if request.method == "HEAD":
             return response
         try:
-            for source in torrents.sources():
-                await telling.source(source.id)
-            await telling.tunnel(tunnel.view())
+            for happening in happenings:
+                for event in happening.now():
+                    await listener.tell(event)
             # Tells a client that comes back that whatever it did not hear of is gone.
-            await telling.write(b"event: ready\ndata: {}\n\n")
+            await listener.tell(b"event: ready\ndata: {}\n\n")
             async with asyncio.TaskGroup() as group:
-                group.create_task(
-                    _beat(telling, request.app[LIMITS].heartbeat), name="events heartbeat"
-                )
-                group.create_task(_tell_tunnel(telling, views), name="events of the tunnel")
-                async for source_id in changed:
-                    await telling.source(source_id)
+                beat = listener.beat(request.app[LIMITS].heartbeat)
+                group.create_task(beat, name="events heartbeat")
+                for number, each in enumerate(changes):
+                    group.create_task(listener.tell_all(each), name=f"events {number}")
         except* (ConnectionError, UnauthenticatedError):
             pass  # the client went away or was shut out, which is how it ends
     return response
 
 
-async def _beat(telling: _Telling, every: timedelta) -> None:
-    while True:
-        await asyncio.sleep(every.total_seconds())
-        await telling.write(b": still here\n\n")
-
-
-async def _tell_tunnel(telling: _Telling, views: AsyncIterator[TunnelView]) -> None:
-    async for view in views:
-        await telling.tunnel(view)
-
-
-def _event(torrents: Torrents, source_id: SourceId) -> bytes:
-    try:
-        data = msgspec.json.encode(shape(torrents.source(source_id)))
-    except NoSourceError:
-        data = msgspec.json.encode(RemovedShape(id=source_id))
-    return b"event: torrent\ndata: " + data + b"\n\n"
+def _happenings(request: web.Request) -> Sequence[Happening]:
+    """Return what is whoever asks business."""
+    app = request.app
+    who = viewer(request)
+    sees_all = who.role is Role.ADMIN
+    of_administrators = (Sources(app[TORRENTS]), Tasks(app[TASK_NEWS])) if sees_all else ()
+    return (
+        *of_administrators,
+        TheTunnel(app[TUNNEL], sees_all=sees_all),
+        TheLibrary(app[LIBRARY], user_id=who.user_id),
+    )
 
 
 ROUTES = (

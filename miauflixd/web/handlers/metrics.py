@@ -16,11 +16,12 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
+from miauflixd.catalogue.providers.provider import Condition
 from miauflixd.keeper.messages import StateName
 from miauflixd.torrents.model import Activity
 from miauflixd.tunnel.model import Switched
 from miauflixd.web.keys import METRICS
-from miauflixd.web.ports import Torrents, Tunnel
+from miauflixd.web.ports import Images, Library, Torrents, Tunnel
 from miauflixd.web.routes import Policy, Route
 
 _STATES: tuple[str, ...] = (*get_args(StateName), "off")
@@ -34,10 +35,16 @@ async def metrics(request: web.Request) -> web.Response:
     )
 
 
-def registry(*, torrents: Torrents, tunnel: Tunnel, version: str) -> CollectorRegistry:
+_CONDITIONS: tuple[str, ...] = get_args(Condition)
+
+
+def registry(
+    *, torrents: Torrents, tunnel: Tunnel, library: Library, images: Images, version: str
+) -> CollectorRegistry:
     """Return a registry of our own: the library's global one tells of Python and the process."""
     own = CollectorRegistry()
     own.register(_House(torrents=torrents, tunnel=tunnel, version=version))
+    own.register(_Shelf(library=library, images=images))
     return own
 
 
@@ -97,6 +104,40 @@ class _House(Collector):
             "miauflixd_streams",
             "Clients that read a file now.",
             sum(source.readers for source in sources),
+        )
+
+
+class _Shelf(Collector):
+    """Looks at what there is to watch, likewise."""
+
+    def __init__(self, *, library: Library, images: Images) -> None:
+        self._library = library
+        self._images = images
+
+    def collect(self) -> Iterator[Metric]:
+        conditions = StateSetMetricFamily(
+            "miauflixd_provider_condition",
+            "How those are doing who know what there is to watch.",
+            labels=["provider"],
+        )
+        for state in self._library.providers():
+            values = {one: one == state.condition for one in _CONDITIONS}
+            conditions.add_metric([state.name], values)
+        yield conditions
+        yield from self._of_the_artwork()
+
+    def _of_the_artwork(self) -> Iterator[Metric]:
+        figures = self._images.figures()
+        for name, words, count in (
+            ("hits", "Images that were on the disk.", figures.hits),
+            ("fetches", "Images that were fetched.", figures.fetched),
+            ("failures", "Fetches that gave no image.", figures.failed),
+            ("received_bytes", "Bytes of what was fetched.", figures.received),
+        ):
+            yield CounterMetricFamily(f"miauflixd_artwork_{name}", words, count)
+        yield GaugeMetricFamily("miauflixd_artwork_images", "Images on the disk.", figures.images)
+        yield GaugeMetricFamily(
+            "miauflixd_artwork_bytes", "Bytes that they take there.", figures.used
         )
 
 

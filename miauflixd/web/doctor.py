@@ -1,0 +1,123 @@
+"""What is wrong with this machine, and what somebody can do about it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from miauflixd.catalogue.providers.provider import Condition, ProviderState
+from miauflixd.tunnel.model import State as TunnelState
+from miauflixd.web.ports import Disk, Library, TaskNews, Tunnel
+
+Verdict = Literal["ok", "warning", "error"]
+"""`warning`: it works, but not as it should. `error`: somebody has to do something."""
+
+_VERDICTS: tuple[Verdict, ...] = ("ok", "warning", "error")
+
+_OF_TUNNELS: Mapping[TunnelState, Verdict] = {
+    "up": "ok",
+    "off": "ok",  # somebody has decided so, and is told again what it means
+    "connecting": "warning",
+    "degraded": "warning",
+    "uplink_down": "warning",
+    "down": "error",
+    "quarantine": "error",
+}
+
+_OF_PROVIDERS: Mapping[Condition, Verdict] = {
+    "ok": "ok",
+    "off": "ok",
+    "unknown": "ok",
+    "resting": "ok",
+    "failing": "warning",
+    "refused": "error",
+}
+
+_TIGHT = 5 * 2**30
+"""Bytes above the minimum below which it is time to think about the disk: a film."""
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """What was looked at, and what came of it."""
+
+    id: str
+    """`tunnel`, `disk`, `provider_tmdb`, `tasks`; stable."""
+    state: Verdict
+    message: str
+    """A sentence."""
+    suggestion: str = ""
+    """What somebody can do, a sentence; empty when there is nothing to do."""
+
+
+class Doctor:
+    """Looks at everything; asks nobody outside, so it may be called as often as somebody likes."""
+
+    def __init__(self, *, tunnel: Tunnel, library: Library, disk: Disk, tasks: TaskNews) -> None:
+        self._tunnel = tunnel
+        self._library = library
+        self._disk = disk
+        self._tasks = tasks
+        self._examinations: tuple[Callable[[], Awaitable[Sequence[Check]]], ...] = (
+            self._of_the_tunnel,
+            self._of_the_disk,
+            self._of_the_providers,
+            self._of_the_tasks,
+        )
+
+    async def checks(self) -> Sequence[Check]:
+        """Return what came of all."""
+        return [check for examine in self._examinations for check in await examine()]
+
+    async def _of_the_tunnel(self) -> Sequence[Check]:
+        view = self._tunnel.view()
+        verdict = _OF_TUNNELS[view.state]
+        suggestion = "" if verdict == "ok" else f"{view.next} `miauflixd vpn status` tells more."
+        return [Check(id="tunnel", state=verdict, message=view.reason, suggestion=suggestion)]
+
+    async def _of_the_disk(self) -> Sequence[Check]:
+        try:
+            room = await self._disk.room()
+        except OSError as error:
+            message = f"The disk cannot be asked for its room: {error.strerror}."
+            suggestion = "Look whether it is there: `df`, `dmesg`."
+            return [Check(id="disk", state="error", message=message, suggestion=suggestion)]
+        message = f"{room.free // _MIB} MiB of the disk are free."
+        if room.free >= room.minimum + _TIGHT:
+            return [Check(id="disk", state="ok", message=message)]
+        if room.free >= room.minimum:
+            suggestion = "Make room soon: remove what nobody watches any more."
+            return [Check(id="disk", state="warning", message=message, suggestion=suggestion)]
+        suggestion = f"Downloads stop below {room.minimum // _MIB} MiB; make room."
+        return [Check(id="disk", state="error", message=message, suggestion=suggestion)]
+
+    async def _of_the_providers(self) -> Sequence[Check]:
+        return [_of_a_provider(state) for state in self._library.providers()]
+
+    async def _of_the_tasks(self) -> Sequence[Check]:
+        failing = self._tasks.failing()
+        if not failing:
+            return [Check(id="tasks", state="ok", message="All that goes on by itself works.")]
+        return [
+            Check(
+                id="tasks",
+                state="warning",
+                message=" ".join(f"{name}: {why}" for name, why in failing.items()),
+                suggestion="They are tried again by themselves; the log tells more.",
+            )
+        ]
+
+
+def worst(checks: Sequence[Check]) -> Verdict:
+    """Return how it is on the whole."""
+    return max((check.state for check in checks), key=_VERDICTS.index, default="ok")
+
+
+def _of_a_provider(state: ProviderState) -> Check:
+    return Check(
+        id=f"provider_{state.name}",
+        state=_OF_PROVIDERS[state.condition],
+        message=state.reason,
+        suggestion="" if state.condition == "ok" else state.next,
+    )

@@ -1,0 +1,176 @@
+"""What there is to tell of, kind by kind: first how it is, then each change.
+
+An event is made when it is asked for, and not when something happens: who reads slowly gets fewer
+of them, and nothing waits for them here but the ids of what has changed.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import msgspec
+
+from miauflixd.auth.model import UserId
+from miauflixd.errors import NotFoundError
+from miauflixd.torrents.model import NoSourceError, SourceId
+from miauflixd.tunnel.model import TunnelView
+from miauflixd.web.ports import Library, TaskNews, Torrents, Tunnel
+from miauflixd.web.shapes import RemovedShape, shape
+from miauflixd.web.vpn_shapes import public_shape, tunnel_shape
+
+_TITLES_AT_ONCE = 500
+"""Titles that one event names: 8 kB. A new list has a hundred, a feed of changes thousands."""
+
+
+class Happening(Protocol):
+    """One kind of thing to tell of."""
+
+    def now(self) -> Iterable[bytes]:
+        """Return how it is now: what a client is told that has just come."""
+        ...
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Yield an event for each change, for the length of the block."""
+        ...
+
+
+class LibraryShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What is worth asking for again."""
+
+    lists: list[str]
+    """The slugs of lists."""
+    titles: list[str]
+    home: bool
+    """The first page."""
+
+
+class ProgressShape(msgspec.Struct, frozen=True, kw_only=True):
+    """One has watched something, perhaps on another device."""
+
+    title_id: str
+
+
+def event(name: str, data: msgspec.Struct) -> bytes:
+    """Return an event as it is sent; JSON has no line breaks that could end it early."""
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
+
+
+class Sources:
+    """The sources; for administrators."""
+
+    def __init__(self, torrents: Torrents) -> None:
+        self._torrents = torrents
+
+    def now(self) -> Iterator[bytes]:
+        """Return all of them."""
+        return (event("torrent", shape(source)) for source in self._torrents.sources())
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield a source whenever it changed, or that it is gone."""
+        async with self._torrents.changes() as changed:
+            yield (self._event(source_id) async for source_id in changed)
+
+    def _event(self, source_id: SourceId) -> bytes:
+        try:
+            return event("torrent", shape(self._torrents.source(source_id)))
+        except NoSourceError:
+            return event("torrent", RemovedShape(id=source_id))
+
+
+class Tasks:
+    """What goes on by itself; for administrators."""
+
+    def __init__(self, tasks: TaskNews) -> None:
+        self._tasks = tasks
+
+    def now(self) -> Iterator[bytes]:
+        """Return all of them."""
+        return self._events(self._tasks.names())
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield a task whenever it changed."""
+        async with self._tasks.changes() as changed:
+            yield (one async for name in changed for one in self._events([name]))
+
+    def _events(self, names: Iterable[str]) -> Iterator[bytes]:
+        for name in names:
+            try:
+                yield event("task", self._tasks.shown(name))
+            except NotFoundError:
+                continue  # the settings do not want it any more
+
+
+class TheTunnel:
+    """The tunnel; what others than administrators see of it is little."""
+
+    def __init__(self, tunnel: Tunnel, *, sees_all: bool) -> None:
+        self._tunnel = tunnel
+        self._shape = tunnel_shape if sees_all else public_shape
+
+    def now(self) -> Iterator[bytes]:
+        """Return how it is."""
+        yield self._event(self._tunnel.view())
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield how it is whenever that has changed."""
+        async with self._tunnel.changes() as views:
+            yield (self._event(view) async for view in views)
+
+    def _event(self, view: TunnelView) -> bytes:
+        return event("tunnel", self._shape(view))
+
+
+class TheLibrary:
+    """What there is to watch, and how far one is with it."""
+
+    def __init__(self, library: Library, *, user_id: UserId | None) -> None:
+        self._library = library
+        self._user_id = user_id
+
+    def now(self) -> Iterator[bytes]:
+        """Return nothing: who has just come asks for what it wants to see."""
+        return iter(())
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield what is worth asking for again."""
+        async with self._library.changes() as batches:
+            yield (one async for batch in batches for one in library_events(batch, self._user_id))
+
+
+def library_events(changed: Sequence[str], user_id: UserId | None) -> Iterator[bytes]:
+    """Yield what a user is told of these changes in the library.
+
+    Args:
+        changed: as in `Library.changes`; what somebody else has watched is theirs to know.
+        user_id: who is told; `None`: nobody of the household.
+    """
+    lists: list[str] = []
+    titles: list[str] = []
+    home = False
+    for one in changed:
+        match one.split(":", 1):
+            case ["list", slug]:
+                lists.append(slug)
+            case ["title", title_id]:
+                titles.append(title_id)
+            case ["home"]:
+                home = True
+            case ["home", whose]:
+                home |= whose == user_id
+            case ["progress", rest]:
+                whose, _, title_id = rest.partition(":")
+                if whose == user_id:
+                    yield event("progress", ProgressShape(title_id=title_id))
+            case _:
+                pass
+    if not (lists or titles or home):
+        return
+    first, further = titles[:_TITLES_AT_ONCE], titles[_TITLES_AT_ONCE:]
+    yield event("library", LibraryShape(lists=lists, titles=first, home=home))
+    for start in range(0, len(further), _TITLES_AT_ONCE):
+        part = further[start : start + _TITLES_AT_ONCE]
+        yield event("library", LibraryShape(lists=[], titles=part, home=False))
