@@ -5,14 +5,17 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
-from miauflixd.catalogue.artwork import Artwork, ImageUnavailableError, Urls
+from miauflixd.catalogue.artwork import Artwork, Urls
+from miauflixd.catalogue.image_source import ImageSource, ImageUnavailableError
 from miauflixd.catalogue.images import ImageSize, is_image_key, media_type
 from miauflixd.catalogue.ladder import Ladder
 from miauflixd.catalogue.model import ImageKey, NoImageError
+from miauflixd.egress.client import Response
 from miauflixd.egress.clients import host_client
 from tests.artwork_fakes import AVIF, JPEG, PNG, WEBP, FakeImageHost
 
@@ -28,6 +31,13 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Surprising:
+    """A client that fails as nobody has thought of."""
+
+    async def request(self, method: str, url: str, **more: Any) -> Response:
+        raise ValueError("what is this?")
 
 
 class House:
@@ -296,10 +306,10 @@ async def test_an_image_may_only_come_from_its_hosts(house):
         ("magnet:?xt=urn:btih:00", False),
     ],
 )
-async def test_names_below_a_host_can_be_meant(house, url, ours):
-    house.hosts = ["archive.org", "*.archive.org"]
-    async with house.open() as artwork:
-        assert artwork._is_ours(url) is ours
+def test_names_below_a_host_can_be_meant(url, ours):
+    hosts = ["archive.org", "*.archive.org"]
+    source = ImageSource(http=Surprising(), hosts=hosts, allow=())
+    assert source.may_come_from(url) is ours
 
 
 async def test_a_missing_image_is_believed_missing_for_a_day(artwork, house):
@@ -337,6 +347,16 @@ async def test_a_host_that_is_away_is_not_asked_for_each_of_a_hundred(house):
         house.time.now += 2
         for number in range(100):
             await artwork.image(f"tmdb-poster-{number}.jpg", "small")
+
+
+async def test_what_nobody_has_thought_of_does_not_end_the_house(tmp_path, caplog):
+    async with Artwork.open(
+        tmp_path, quota=2**20, http=Surprising(), urls=lambda *_: "https://a/", hosts=["a"]
+    ) as artwork:
+        for _ in range(2):
+            with pytest.raises(ImageUnavailableError):
+                await artwork.image(POSTER, "small")
+    assert len(caplog.records) == 1
 
 
 async def test_a_host_that_wants_to_be_left_alone_is(artwork, house):

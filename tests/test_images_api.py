@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from miauflixd.catalogue.artwork import ImageUnavailableError
+from miauflixd.catalogue.image_source import ImageUnavailableError
 from tests.artwork_fakes import JPEG, FakeArtwork
 from tests.web_house import open_web
 

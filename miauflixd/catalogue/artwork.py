@@ -13,29 +13,23 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 from miauflixd.catalogue.image_files import ImageFile, ImageFiles
-from miauflixd.catalogue.images import (
-    ImageSize,
-    MediaType,
-    is_image_key,
-    is_image_size,
-    media_type,
+from miauflixd.catalogue.image_source import (
+    HostAwayError,
+    ImageSource,
+    ImageUnavailableError,
+    host_of,
 )
+from miauflixd.catalogue.images import ImageSize, MediaType, is_image_key, is_image_size
 from miauflixd.catalogue.ladder import Ladder
 from miauflixd.catalogue.model import ImageKey, NoImageError
-from miauflixd.catalogue.ports import Http, Response
-from miauflixd.egress.errors import EgressError, Reason
-from miauflixd.errors import MiauflixdError, UnavailableError
+from miauflixd.catalogue.ports import Http
+from miauflixd.errors import MiauflixdError
 
 _log = logging.getLogger(__name__)
-
-_LIMIT = 10 * 2**20
-"""Bytes of an image: the largest originals of TMDB's have 8 MB."""
 
 _IN_MEMORY = 2**18
 """Bytes of an image that is handed out in memory: every poster and most backdrops. To a client that
@@ -47,9 +41,6 @@ person's search waiting."""
 
 _WAITING = 500
 """Fetches that are wanted but not done; more than stand on a page is somebody who scrolls."""
-
-_PATIENCE = 12.0
-"""Seconds for one fetch."""
 
 _ANSWERED_WITHIN = 15.0
 """Seconds that somebody waits for an image, with its turn. It is fetched all the same, for the next
@@ -65,28 +56,8 @@ somebody looks at empty frames. Yet a page of a hundred is not a hundred time-ou
 _MISSING = 24 * 3600.0
 """Seconds to believe that there is no such image."""
 
-_LONGEST_REST = 3600.0
-"""Seconds that a host can wish to be left alone."""
-
-_OF_THE_HOST: Final[frozenset[Reason]] = frozenset({"name", "connect", "tls", "timeout", "socket"})
-"""What can go wrong that has nothing to do with the image."""
-
 Urls = Callable[[ImageKey, ImageSize], str | None]
 """Says where an image is; `None`: nowhere."""
-
-
-class ImageUnavailableError(UnavailableError):
-    """An image is not here, and cannot be fetched now."""
-
-    code = "image_unavailable"
-
-
-class _HostAwayError(ImageUnavailableError):
-    """Where the image is cannot be reached; that is not its fault."""
-
-    def __init__(self, *, at_least: float = 0.0) -> None:
-        super().__init__("Where this image is cannot be reached now")
-        self.at_least = at_least
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,10 +99,8 @@ class Artwork:
         *,
         files: ImageFiles,
         quota: int,
-        http: Http,
+        source: ImageSource,
         urls: Urls,
-        hosts: Collection[str],
-        allow: Collection[str],
         tasks: asyncio.TaskGroup,
         seconds: Callable[[], float],
     ) -> None:
@@ -140,10 +109,8 @@ class Artwork:
         self._kept: OrderedDict[str, ImageFile] = OrderedDict()
         self._stock_taken = asyncio.Event()
         self._quota = quota
-        self._http = http
+        self._source = source
         self._urls = urls
-        self._hosts = frozenset(hosts)
-        self._allow = allow
         self._tasks = tasks
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._fetching: dict[str, asyncio.Task[ImageFile | ImageUnavailableError | NoImageError]]
@@ -189,10 +156,8 @@ class Artwork:
             artwork = cls(
                 files=files,
                 quota=quota,
-                http=http,
+                source=ImageSource(http=http, hosts=hosts, allow=allow),
                 urls=urls,
-                hosts=hosts,
-                allow=allow,
                 tasks=tasks,
                 seconds=seconds,
             )
@@ -314,7 +279,7 @@ class Artwork:
             raise NoImageError("There is no such image")
         if self._broken.wait(mark):
             raise ImageUnavailableError("This image could not be used when it was last asked for")
-        if self._away.wait(_host(url)):
+        if self._away.wait(host_of(url)):
             raise ImageUnavailableError("Where this image is could not be reached just now")
         if len(self._fetching) >= _WAITING:
             raise ImageUnavailableError("So many images are on their way that this one has to wait")
@@ -322,18 +287,18 @@ class Artwork:
 
     async def _fetch(self, url: str, mark: str) -> ImageFile | ImageUnavailableError | NoImageError:
         """Fetch an image; what goes wrong is the result, for those who wait may have gone."""
-        host = _host(url)
+        host = host_of(url)
         async with self._turn:
             try:
                 if self._away.wait(host):  # it was not yet when this one was asked for
                     raise ImageUnavailableError("Where this image is cannot be reached now")
-                content, media = await self._download(url)
+                content, media = await self._source.download(url)
                 file = await asyncio.to_thread(self._files.write, mark, content, media)
                 await self._keep(file)
             except NoImageError as error:
                 self._missing.failed(mark)
                 failure: ImageUnavailableError | NoImageError = error
-            except _HostAwayError as error:
+            except HostAwayError as error:
                 if self._away.failed(host, at_least=error.at_least):
                     _log.warning("Images of %s cannot be fetched now", host)
                 failure = ImageUnavailableError(str(error))
@@ -344,6 +309,10 @@ class Artwork:
                 self._broken.failed(mark)
                 _log.warning("An image cannot be kept: %s", error.strerror)
                 failure = ImageUnavailableError("There is no place for this image")
+            except Exception:  # noqa: BLE001 - the edge: strangers' bytes must not end the house
+                self._broken.failed(mark)
+                _log.exception("An image could not be fetched, and nobody had thought of why")
+                failure = ImageUnavailableError("There is no image where this one should be")
             else:
                 self._broken.succeeded(mark)
                 self._missing.succeeded(mark)
@@ -355,52 +324,7 @@ class Artwork:
         self._figures.failed += 1
         return failure
 
-    async def _download(self, url: str) -> tuple[bytes, MediaType]:
-        """Return what is there, if it is an image.
-
-        Raises:
-            NoImageError: there is nothing.
-            ImageUnavailableError: it is of no use.
-        """
-        try:
-            answer = await self._http.request(
-                "GET", url, timeout=_PATIENCE, limit=_LIMIT, allow=self._allow
-            )
-        except EgressError as error:
-            if error.reason in _OF_THE_HOST:
-                raise _HostAwayError from error
-            raise ImageUnavailableError("There is no image where this one should be") from error
-        except (MiauflixdError, OSError) as error:
-            raise _HostAwayError from error
-        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-            raise NoImageError("There is no such image")
-        if answer.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            raise _HostAwayError(at_least=_wish(answer))
-        media = media_type(answer.body)
-        if answer.status != HTTPStatus.OK or media is None or not self._is_ours(answer.url):
-            raise ImageUnavailableError("There is no image where this one should be")
-        return answer.body, media
-
-    def _is_ours(self, url: str) -> bool:
-        """Return whether an image may come from there."""
-        host = _host(url)
-        return host in self._hosts or any(
-            pattern.startswith("*.") and host.endswith(pattern[1:]) for pattern in self._hosts
-        )
-
 
 def _mark(key: ImageKey, size: ImageSize) -> str:
     """Return what stands for an image in a file's name; which title it belongs to is not in it."""
     return blake2b(f"{size}/{key}".encode(), digest_size=16).hexdigest()
-
-
-def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").lower()
-
-
-def _wish(answer: Response) -> float:
-    """Return the seconds for which a host wants to be left alone; as a date, none that we know."""
-    for name, value in answer.headers.items():
-        if name.lower() == "retry-after" and value.isascii() and value.isdecimal():
-            return min(float(value[:9]), _LONGEST_REST)
-    return 0.0

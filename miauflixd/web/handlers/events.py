@@ -91,7 +91,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 
 def _happenings(request: web.Request) -> Sequence[Happening]:
-    """Return what is whoever asks business."""
+    """Return what concerns whoever asks."""
     app = request.app
     who = viewer(request)
     sees_all = who.role is Role.ADMIN

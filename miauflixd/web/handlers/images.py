@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 from aiohttp import hdrs, web
 
-from miauflixd.catalogue.artwork import Found, ImageUnavailableError
+from miauflixd.catalogue.artwork import Found
+from miauflixd.catalogue.image_source import ImageUnavailableError
 from miauflixd.web.byte_ranges import if_none_match_matches
 from miauflixd.web.keys import IMAGES
 from miauflixd.web.routes import Policy, Route
