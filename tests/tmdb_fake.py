@@ -51,7 +51,7 @@ Trouble = Literal[
     "missing fields",
     "ids as strings",
     "nulls",
-    "large overview",
+    "large overview",  # of the first title alone
     "control characters",
     "year zero",
     "images elsewhere",
@@ -150,7 +150,7 @@ class FakeTmdb:
 
         Their names are `movie/680-...json`, `tv_season/50821_season_3-...json`,
         `discover/movie-...-page-1-...json` and so on. What was appended, and dates, make no
-        difference. A page that nobody recorded is an empty one, and any other path a 404.
+        difference. A page or list that nobody recorded is empty, and any other path a 404.
         """
         self._recorded = {}
         for file in sorted(folder.glob("**/*.json")):
@@ -242,26 +242,19 @@ class FakeTmdb:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
-        plain: dict[str, str | bytes] = {
-            "html": "<!DOCTYPE html><title>Welcome to the hotel's network</title>",
-            "truncated": '{"page": 1, "results": [{"id": 10',
-            "empty": "",
-            "scalar": "7",
-            "deep": '{"results":' + "[" * 100_000,
-            "huge": b'{"results": [' + b" " * 9 * 2**20 + b"]}",
-        }
-        if kind in plain:
-            body = plain[kind]
+        if kind in _PLAIN:
             headers = {"Cache-Control": "max-age=600", "Content-Type": "text/html"}
-            return web.Response(
-                body=body.encode() if isinstance(body, str) else body, headers=headers
-            )
+            return web.Response(body=_PLAIN[kind], headers=headers)
         codes = {"401": 7, "404": 34, "429": 25, "500": 11}
         return self._failure(int(kind), codes[kind]) if kind in codes else None
 
     def _from_recorded(self, path: str, request: web.Request) -> Answer:
         assert self._recorded is not None
         pages = self._recorded.get(path)
+        if pages is None and re.fullmatch(r"/find/.*", path):
+            return 200, {"movie_results": [], "tv_results": [], "person_results": []}
+        if pages is None and re.fullmatch(r"/(movie|tv|trending|search|discover)/[a-z_/]+", path):
+            return 200, {"page": 1, "results": [], "total_pages": 1, "total_results": 0}
         if pages is None:
             return _UNKNOWN
         number = int(request.query.get("page", "1"))
@@ -356,6 +349,15 @@ class FakeTmdb:
         }
 
 
+_PLAIN: dict[Trouble, bytes] = {
+    "html": b"<!DOCTYPE html><title>Welcome to the hotel's network</title>",
+    "truncated": b'{"page": 1, "results": [{"id": 10',
+    "empty": b"",
+    "scalar": b"7",
+    "deep": b'{"results":' + b"[" * 100_000,
+    "huge": b'{"results": [' + b" " * 9 * 2**20 + b"]}",
+}
+
 _UNKNOWN: Answer = (404, {"success": False, "status_code": 34, "status_message": "made up"})
 
 _ROUTES: tuple[tuple[str, Callable[..., Answer]], ...] = (
@@ -389,7 +391,10 @@ def spoiled(data: Any, kind: Trouble) -> Any:
         if isinstance(value, dict):
             if kind == "missing fields" and "id" in value and name in {"results", ""}:
                 return {"id": value["id"]} if name else {}
-            return {key: spoil(one, key) for key, one in value.items()}
+            found = {key: spoil(one, key) for key, one in value.items()}
+            if kind == "large overview" and value.get("id") == FIRST:
+                found["overview"] = "word " * 200_000
+            return found
         if isinstance(value, list):
             return [spoil(one, name) for one in value]
         return _SPOILING[kind](value, name) if kind in _SPOILING else value
@@ -407,7 +412,6 @@ _SPOILING: dict[Trouble, Callable[[Any, str], Any]] = {
     "wrong types": _wrong,
     "ids as strings": lambda value, name: str(value) if name == "id" else value,
     "nulls": lambda value, name: value if name == "id" else None,
-    "large overview": lambda value, name: "word " * 200_000 if name == "overview" else value,
     "control characters": lambda value, name: (
         f"{HOSTILE}{value}"
         if isinstance(value, str) and name in {"title", "name", "overview", "tagline", "character"}
