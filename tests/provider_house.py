@@ -69,6 +69,7 @@ class Said:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b'{"a": 1}'
+    url: str = "https://api.example.org/"
 
 
 @dataclass(frozen=True, kw_only=True)
