@@ -709,10 +709,10 @@ async def test_an_idle_house_hardly_ever_writes(house):
     ]
     jobs += [house.work(await house.queue(f"queue {number}")) for number in range(5)]
 
-    def count():
+    def count() -> Any:
         return int(house.database.execute("SELECT total_changes()").fetchone()[0])
 
-    async def written():
+    async def written() -> Any:
         return await house.database.run(count)
 
     async with house.running(*jobs):
