@@ -9,6 +9,7 @@ import pwd
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,9 @@ from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
 from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
+from miauflixd.jobs.job import Job
+from miauflixd.jobs.timetable import Timetable
+from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.services import running
@@ -161,6 +165,16 @@ async def application(
         )
         await stack.enter_async_context(running("passage", passage.run))
 
+        timetable = await stack.enter_async_context(
+            Timetable.open(
+                _upkeep(config, database=database, household=household),
+                database=database,
+                settings=config.jobs,
+                clock=_now,
+            )
+        )
+        await stack.enter_async_context(running("timetable", timetable.run))
+
         preferences.audited_by(household.audit)
         preferences.on_change("torrents", passage.configure)
         preferences.on_change("vpn", endpoints.configure)
@@ -173,12 +187,45 @@ async def application(
             torrents=torrents,
             tunnel=tunnel,
             endpoints=endpoints,
+            timetable=timetable,
             version=__version__,
             settings=config.web,
         )
         url = await stack.enter_async_context(web_server.serve(app, _with_control(config.web)))
         await household.setup_code.announce()
         yield Application(url=url, torrents=torrents, tunnel=tunnel)
+
+
+def _upkeep(config: Config, *, database: Database, household: Household) -> list[Job]:
+    backups = Backups(
+        database=database,
+        folder=config.storage.path / "backups",
+        kept=config.jobs.backups_kept,
+        clock=_now,
+    )
+    clean_up = CleanUp(
+        database=database,
+        parts=[Part(name="old entries of the audit", run=household.forget)],
+        clock=_now,
+    )
+    return [
+        Job(
+            name="clean_up",
+            summary="Forgets what is over, and checks the database",
+            rule=config.jobs.nightly,
+            run=clean_up.run,
+        ),
+        Job(
+            name="backup",
+            summary="Copies the database",
+            rule=config.jobs.nightly,
+            run=backups.run,
+        ),
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _set_log_level(settings: LogSettings) -> None:

@@ -101,6 +101,12 @@ def _audit(parsed: argparse.Namespace) -> int:
     return audit(parsed)
 
 
+def _tasks(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.tasks import run  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return run(parsed)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miauflixd",
@@ -130,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands.add_parser("keys", help="keys for programs that cannot sign in"))
     _add_audit(commands.add_parser("audit", help="who did what, from where and when"))
     _add_vpn(commands.add_parser("vpn", help="look at the tunnel, and say where it may lead"))
+    _add_tasks(commands.add_parser("tasks", help="what is done by itself, and when"))
 
     demo = commands.add_parser("demo", help="play a film out of a swarm on this machine alone")
     demo.add_argument(
@@ -189,9 +196,24 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
     _add_remote(audit, _audit)
 
 
-def _add_remote(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
-    """Let a command ask the running daemon."""
-    parser.add_argument("--json", action="store_true", help="print what the API answers")
+def _add_tasks(tasks: argparse.ArgumentParser) -> None:
+    """Add what can be asked of the timetable."""
+    _add_remote(tasks, _tasks)
+    actions = tasks.add_subparsers(metavar="ACTION", dest="action")
+    listing = actions.add_parser("list", help="how each went, and when it is due (the default)")
+    run = actions.add_parser("run", help="have one done now")
+    run.add_argument("name")
+    for action in (listing, run):
+        _add_remote(action, _tasks, default=argparse.SUPPRESS)
+
+
+def _add_remote(
+    parser: argparse.ArgumentParser, command: Callable[..., int], *, default: object = False
+) -> None:
+    """Let a command ask the running daemon; `SUPPRESS` leaves alone what was said before it."""
+    parser.add_argument(
+        "--json", action="store_true", default=default, help="print what the API answers"
+    )
     _add_config(parser)
     parser.set_defaults(command=command)
 

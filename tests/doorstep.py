@@ -24,7 +24,7 @@ from miauflixd.web.keys import ROUTES
 from miauflixd.web.ports import SettingProblem, SettingValue, SettingView
 from miauflixd.web.routes import Policy, Route
 from tests.auth_house import Clock
-from tests.fakes import FakeTorrents
+from tests.fakes import FakeTimetable, FakeTorrents
 from tests.tunnel_fakes import NoEndpoints
 
 MASTER_KEY = bytes(range(32))
@@ -93,6 +93,7 @@ class Doorstep:
             "torrents": FakeTorrents(),
             "tunnel": NoTunnel(),
             "endpoints": NoEndpoints(),
+            "timetable": FakeTimetable(),
             "version": "1.2.3",
             "own_names": ["nas"],
             "clock": self.clock.seconds,

@@ -1,8 +1,11 @@
 """Settings of what is done by itself."""
 
+from datetime import time
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from miauflixd.jobs.model import Nightly
 
 LocalTime = Annotated[
     str,
@@ -24,3 +27,8 @@ class JobsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     backups_kept: Annotated[int, Meta(ge=1, le=365)] = 7
     """Nightly copies of the database that stay; a week of them."""
+
+    @property
+    def nightly(self) -> Nightly:
+        """The rule of what is done at night."""
+        return Nightly(time.fromisoformat(self.night))

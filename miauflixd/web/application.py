@@ -26,6 +26,7 @@ from miauflixd.web.handlers import (
     server,
     setup,
     stream,
+    tasks,
     users,
     vpn,
 )
@@ -43,12 +44,13 @@ from miauflixd.web.keys import (
     METRICS,
     PREFERENCES,
     ROUTES,
+    TIMETABLE,
     TORRENTS,
     TUNNEL,
     VERSION,
 )
 from miauflixd.web.limits import Limits
-from miauflixd.web.ports import Endpoints, Preferences, Torrents, Tunnel
+from miauflixd.web.ports import Endpoints, Preferences, Timetable, Torrents, Tunnel
 from miauflixd.web.problems import problems, remember_start
 from miauflixd.web.rate_limits import NoRateLimits, RateLimits, Streams
 from miauflixd.web.routes import Route
@@ -76,6 +78,7 @@ EVERY_ROUTE: Sequence[Route] = (
     *playback.ROUTES,
     *stream.ROUTES,
     *vpn.ROUTES,
+    *tasks.ROUTES,
     *metrics.ROUTES,
 )
 """All that is answered. Of two that fit an address, the first is taken."""
@@ -88,6 +91,7 @@ def build(
     torrents: Torrents,
     tunnel: Tunnel,
     endpoints: Endpoints,
+    timetable: Timetable,
     version: str,
     settings: WebSettings | None = None,
     own_names: Collection[str] | None = None,
@@ -103,6 +107,7 @@ def build(
         torrents: where sources are.
         tunnel: how the swarm is reached.
         endpoints: where the tunnel may lead to.
+        timetable: what is done by itself.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
         own_names: names of this machine, by which it may be asked besides its addresses,
@@ -141,7 +146,10 @@ def build(
     app[TORRENTS] = torrents
     app[TUNNEL] = tunnel
     app[ENDPOINTS] = endpoints
-    app[METRICS] = metrics.registry(torrents=torrents, tunnel=tunnel, version=version)
+    app[TIMETABLE] = timetable
+    app[METRICS] = metrics.registry(
+        torrents=torrents, tunnel=tunnel, timetable=timetable, version=version
+    )
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)

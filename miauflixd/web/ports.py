@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
+from miauflixd.jobs.model import TaskView
 from miauflixd.torrents.model import Source, SourceFile, SourceId
 from miauflixd.torrents.reader import Span
 from miauflixd.tunnel.importing import File, Preview
@@ -191,6 +192,27 @@ class Endpoints(Protocol):
             NoEndpointError: one of them is not there.
             FolderEndpointError: one of them is not ours to move.
         """
+        ...
+
+
+class Timetable(Protocol):
+    """What is done by itself, as far as handlers use it."""
+
+    def tasks(self) -> Sequence[TaskView]:
+        """Return all tasks as they are now."""
+        ...
+
+    def trigger(self, name: str) -> TaskView:
+        """Have a task run now, and return it.
+
+        Raises:
+            NoTaskError: there is none of this name.
+            AlreadyRunningError: it runs.
+        """
+        ...
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Follow the tasks: a name whenever that task has changed; what comes too fast is one."""
         ...
 
 

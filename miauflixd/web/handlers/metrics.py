@@ -20,7 +20,7 @@ from miauflixd.keeper.messages import StateName
 from miauflixd.torrents.model import Activity
 from miauflixd.tunnel.model import Switched
 from miauflixd.web.keys import METRICS
-from miauflixd.web.ports import Torrents, Tunnel
+from miauflixd.web.ports import Timetable, Torrents, Tunnel
 from miauflixd.web.routes import Policy, Route
 
 _STATES: tuple[str, ...] = (*get_args(StateName), "off")
@@ -34,25 +34,31 @@ async def metrics(request: web.Request) -> web.Response:
     )
 
 
-def registry(*, torrents: Torrents, tunnel: Tunnel, version: str) -> CollectorRegistry:
+def registry(
+    *, torrents: Torrents, tunnel: Tunnel, timetable: Timetable, version: str
+) -> CollectorRegistry:
     """Return a registry of our own: the library's global one tells of Python and the process."""
     own = CollectorRegistry()
-    own.register(_House(torrents=torrents, tunnel=tunnel, version=version))
+    own.register(_House(torrents=torrents, tunnel=tunnel, timetable=timetable, version=version))
     return own
 
 
 class _House(Collector):
     """Looks at the house at each scrape; nothing is counted twice."""
 
-    def __init__(self, *, torrents: Torrents, tunnel: Tunnel, version: str) -> None:
+    def __init__(
+        self, *, torrents: Torrents, tunnel: Tunnel, timetable: Timetable, version: str
+    ) -> None:
         self._torrents = torrents
         self._tunnel = tunnel
+        self._timetable = timetable
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("miauflixd", "The program.", {"version": self._version})
         yield from self._of_the_tunnel()
         yield from self._of_the_torrents()
+        yield from self._of_the_tasks()
 
     def _of_the_tunnel(self) -> Iterator[Metric]:
         view = self._tunnel.view()
@@ -98,6 +104,32 @@ class _House(Collector):
             "Clients that read a file now.",
             sum(source.readers for source in sources),
         )
+
+    def _of_the_tasks(self) -> Iterator[Metric]:
+        runs = CounterMetricFamily("miauflixd_task_runs", "Runs, by task.", labels=["task"])
+        failures = CounterMetricFamily(
+            "miauflixd_task_failures", "Runs that failed, by task.", labels=["task"]
+        )
+        running = GaugeMetricFamily(
+            "miauflixd_task_running", "Whether it runs now, by task.", labels=["task"]
+        )
+        took = GaugeMetricFamily(
+            "miauflixd_task_last_duration_seconds",
+            "What the last run took, by task.",
+            labels=["task"],
+        )
+        queue = GaugeMetricFamily(
+            "miauflixd_task_queue_length", "Items that wait, by task.", labels=["task"]
+        )
+        for task in self._timetable.tasks():
+            runs.add_metric([task.name], task.runs)
+            failures.add_metric([task.name], task.failed)
+            running.add_metric([task.name], task.state == "running")
+            if task.last is not None:
+                took.add_metric([task.name], task.last.took.total_seconds())
+            if task.queue is not None:
+                queue.add_metric([task.name], task.queue)
+        yield from (runs, failures, running, took, queue)
 
 
 ROUTES = (
