@@ -27,12 +27,6 @@ bad over months. Two hours less than a week, so that it stays the same night."""
 _MIB = 2**20
 
 
-class BackupGoneError(MiauflixdError):
-    """A copy was written, and is not there."""
-
-    code = "backup_gone"
-
-
 class Backups:
     """A folder of nightly copies, each whole and read once after it was written."""
 
@@ -63,10 +57,7 @@ class Backups:
         return await asyncio.to_thread(self._tidy, target, now)
 
     def _tidy(self, target: Path, now: datetime) -> str:
-        try:
-            size = target.stat().st_size
-        except FileNotFoundError:
-            raise BackupGoneError("The copy of the database has disappeared") from None
+        size = target.stat().st_size
         others = [path for path in self._folder.glob(f"{_PREFIX}*{_SUFFIX}") if path != target]
         dated = [(stamp, path) for path in others if (stamp := _stamp(path)) is not None]
         # A clock that was wrong has left copies from the future. Those would be the newest for
