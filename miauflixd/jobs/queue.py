@@ -15,8 +15,8 @@ from miauflixd.runtime.priority import Priority
 LIMIT = 200_000
 """Items at most: more titles than a catalogue has, and 40 MB of the database."""
 
-_AT_ONCE = 500
-"""Items to add before others get their turn in the database's thread: some ten milliseconds."""
+_AT_ONCE = 100
+"""Items to add before others get their turn in the database's thread: ten milliseconds or less."""
 
 
 class WorkQueue:
