@@ -9,6 +9,7 @@ import pwd
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
 from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
+from miauflixd.jobs.job import Job
+from miauflixd.jobs.timetable import Timetable
+from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.disk import Disk
@@ -165,6 +169,16 @@ async def application(
         await stack.enter_async_context(running("passage", passage.run))
 
         disk = Disk(data, minimum=config.torrents.minimum_free)
+        timetable = await stack.enter_async_context(
+            Timetable.open(
+                _upkeep(config, database=database, household=household),
+                database=database,
+                settings=config.jobs,
+                clock=_now,
+            )
+        )
+        await stack.enter_async_context(running("timetable", timetable.run))
+
         preferences.audited_by(household.audit)
         preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
         preferences.on_change("vpn", endpoints.configure)
@@ -178,6 +192,7 @@ async def application(
             tunnel=tunnel,
             endpoints=endpoints,
             disk=disk,
+            timetable=timetable,
             version=__version__,
             settings=config.web,
         )
@@ -189,6 +204,38 @@ async def application(
 def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
     passage.configure(settings)
     disk.minimum = settings.minimum_free
+
+
+def _upkeep(config: Config, *, database: Database, household: Household) -> list[Job]:
+    backups = Backups(
+        database=database,
+        folder=config.storage.path / "backups",
+        kept=config.jobs.backups_kept,
+        clock=_now,
+    )
+    clean_up = CleanUp(
+        database=database,
+        parts=[Part(name="old entries of the audit", run=household.forget)],
+        clock=_now,
+    )
+    return [
+        Job(
+            name="clean_up",
+            summary="Forgets what is over, and checks the database",
+            rule=config.jobs.nightly,
+            run=clean_up.run,
+        ),
+        Job(
+            name="backup",
+            summary="Copies the database",
+            rule=config.jobs.nightly,
+            run=backups.run,
+        ),
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _set_log_level(settings: LogSettings) -> None:

@@ -107,6 +107,12 @@ def _doctor(parsed: argparse.Namespace) -> int:
     return run(parsed)
 
 
+def _tasks(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.tasks import run  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return run(parsed)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miauflixd",
@@ -140,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", help="say what is wrong; exit status 0: nothing, 1: a little, 2: something"
     )
     _add_remote(doctor, _doctor)
+    _add_tasks(commands.add_parser("tasks", help="what is done by itself, and when"))
 
     demo = commands.add_parser("demo", help="play a film out of a swarm on this machine alone")
     demo.add_argument(
@@ -199,9 +206,24 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
     _add_remote(audit, _audit)
 
 
-def _add_remote(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
-    """Let a command ask the running daemon."""
-    parser.add_argument("--json", action="store_true", help="print what the API answers")
+def _add_tasks(tasks: argparse.ArgumentParser) -> None:
+    """Add what can be asked of the timetable."""
+    _add_remote(tasks, _tasks)
+    actions = tasks.add_subparsers(metavar="ACTION", dest="action")
+    listing = actions.add_parser("list", help="how each went, and when it is due (the default)")
+    run = actions.add_parser("run", help="have one done now")
+    run.add_argument("name")
+    for action in (listing, run):
+        _add_remote(action, _tasks, default=argparse.SUPPRESS)
+
+
+def _add_remote(
+    parser: argparse.ArgumentParser, command: Callable[..., int], *, default: object = False
+) -> None:
+    """Let a command ask the running daemon; `SUPPRESS` leaves alone what was said before it."""
+    parser.add_argument(
+        "--json", action="store_true", default=default, help="print what the API answers"
+    )
     _add_config(parser)
     parser.set_defaults(command=command)
 

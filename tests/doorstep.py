@@ -24,7 +24,7 @@ from miauflixd.web.keys import ROUTES
 from miauflixd.web.ports import SettingProblem, SettingValue, SettingView
 from miauflixd.web.routes import Policy, Route
 from tests.auth_house import Clock
-from tests.fakes import FakeTorrents
+from tests.fakes import FakeTimetable, FakeTorrents
 from tests.status_fakes import FakeDisk
 from tests.tunnel_fakes import NoEndpoints
 
@@ -95,6 +95,7 @@ class Doorstep:
             "tunnel": NoTunnel(),
             "endpoints": NoEndpoints(),
             "disk": FakeDisk(),
+            "timetable": FakeTimetable(),
             "version": "1.2.3",
             "own_names": ["nas"],
             "clock": self.clock.seconds,

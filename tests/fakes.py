@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from miauflixd.jobs.model import AlreadyRunningError, LastRun, NoTaskError, TaskView
 from miauflixd.runtime.changes import Changes
 from miauflixd.torrents.model import (
     Activity,
@@ -156,3 +157,45 @@ class FakeTorrents:
             )
             self._changes.note(source_id)
         return source_id
+
+
+class FakeTimetable:
+    """Tasks that run for as long as a test wants them to."""
+
+    def __init__(self, *tasks: TaskView) -> None:
+        self._tasks = {task.name: task for task in tasks}
+        self._changes = Changes[str]()
+
+    def tasks(self) -> list[TaskView]:
+        return list(self._tasks.values())
+
+    def task(self, name: str) -> TaskView:
+        try:
+            return self._tasks[name]
+        except KeyError:
+            raise NoTaskError("There is no such task") from None
+
+    def trigger(self, name: str) -> TaskView:
+        if name not in self._tasks:
+            raise NoTaskError("There is no such task")
+        if self._tasks[name].state == "running":
+            raise AlreadyRunningError(f"The task {name} is running already")
+        self._update(name, state="running", reason="Somebody asked for it", next=None)
+        return self._tasks[name]
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        return self._changes.listen()
+
+    def finish(self, name: str, *, took: timedelta, result: str) -> None:
+        """Let a run come to its end."""
+        last = LastRun(started=_EPOCH, took=took, result=result, error=None)
+        self._update(name, state="idle", last=last, runs=self._tasks[name].runs + 1)
+
+    def fail(self, name: str, reason: str) -> None:
+        """Let a run come to another end."""
+        last = LastRun(started=_EPOCH, took=timedelta(seconds=1), result=reason, error="broken")
+        self._update(name, state="resting", reason=reason, last=last)
+
+    def _update(self, name: str, **fields: Any) -> None:
+        self._tasks[name] = replace(self._tasks[name], **fields)
+        self._changes.note(name)

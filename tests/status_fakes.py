@@ -1,20 +1,20 @@
 """A library, a disk and a timetable with behaviour: what the state of a machine is made of."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
-
-from msgspec import Struct
+from datetime import UTC, datetime, timedelta
 
 from miauflixd.catalogue.model import ProviderName
 from miauflixd.catalogue.providers.provider import Condition, NoProviderError, ProviderState
-from miauflixd.errors import NotFoundError
+from miauflixd.jobs.model import TaskView
 from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Room
 from miauflixd.web.ports import Counts
+from tests.fakes import FakeTimetable
 
 _GIB = 2**30
+_LATELY = datetime(2026, 11, 22, tzinfo=UTC)
 _NAMES: Sequence[ProviderName] = ("tmdb", "archive", "trakt")
 
 
@@ -72,42 +72,32 @@ class FakeLibrary:
         return self.blackboard.listen_in_batches()
 
 
-class FakeTask(Struct, frozen=True, kw_only=True):
-    """A task as somebody sees it."""
+def task(name: str) -> TaskView:
+    """A task that has not run yet."""
+    return TaskView(
+        name=name,
+        summary="Does something",
+        every=None,
+        at=None,
+        state="idle",
+        since=_LATELY,
+        reason="It has not run yet",
+        next=None,
+        last=None,
+        runs=0,
+        failed=0,
+        queue=None,
+    )
 
-    name: str
-    runs: int
 
-
-class FakeTasks:
+class FakeTasks(FakeTimetable):
     """Tasks that run when a test says so."""
 
     def __init__(self, *names: str) -> None:
-        self._blackboard = Changes[str]()
-        self._runs = dict.fromkeys(names, 0)
-        self.failures: dict[str, str] = {}
+        super().__init__(*map(task, names))
 
     def run(self, name: str, *, failure: str | None = None) -> None:
-        self._runs[name] += 1
-        if failure is not None:
-            self.failures[name] = failure
-        self._blackboard.note(name)
-
-    def forget(self, name: str) -> None:
-        del self._runs[name]
-        self._blackboard.note(name)
-
-    def names(self) -> Sequence[str]:
-        return [*self._runs]
-
-    def shown(self, name: str) -> Struct:
-        try:
-            return FakeTask(name=name, runs=self._runs[name])
-        except KeyError:
-            raise NotFoundError("There is no such task") from None
-
-    def failing(self) -> Mapping[str, str]:
-        return self.failures
-
-    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        return self._blackboard.listen()
+        if failure is None:
+            self.finish(name, took=timedelta(seconds=1), result="Done")
+        else:
+            self.fail(name, failure)

@@ -49,7 +49,7 @@ async def house(tmp_path):
 def app(house, library, tasks, torrents):
     return house.app(
         library=library,
-        tasks=tasks,
+        timetable=tasks,
         torrents=torrents,
         limits=Limits(event=timedelta(seconds=0.3), heartbeat=timedelta(seconds=60)),
     )
@@ -95,7 +95,7 @@ def listeners(house_parts) -> int:
 
 @pytest.fixture
 def blackboards(library, tasks, torrents):
-    return [library.blackboard, tasks._blackboard, torrents._changes]
+    return [library.blackboard, tasks._changes, torrents._changes]
 
 
 # --- to whom --------------------------------------------------------------------------------------
@@ -106,7 +106,8 @@ async def test_an_administrator_hears_of_everything_first(client, house, torrent
     async with listening(client, house.as_admin) as events:
         told = await beginning(events)
         assert [name for name, _ in told] == ["torrent", "task", "task", "tunnel"]
-        assert told[1][1] == {"name": "clean_up", "runs": 0}
+        assert told[1][1]["name"] == "clean_up"
+        assert told[1][1]["last_run"] is None
         assert "next" in told[3][1]
 
 
@@ -123,10 +124,13 @@ async def test_a_task_is_told_whenever_it_has_changed(client, house, tasks):
     async with listening(client, house.as_admin) as events:
         await beginning(events)
         tasks.run("sync_movies")
-        assert await anext(events) == ("task", {"name": "sync_movies", "runs": 1})
-        tasks.forget("clean_up")
-        tasks.run("sync_movies")
-        assert await anext(events) == ("task", {"name": "sync_movies", "runs": 2})
+        kind, told = await anext(events)
+        assert (kind, told["name"], told["state"]) == ("task", "sync_movies", "idle")
+        assert told["last_run"]["result"] == "Done"
+        tasks.run("sync_movies", failure="The provider is away")
+        kind, told = await anext(events)
+        assert (kind, told["name"], told["state"]) == ("task", "sync_movies", "resting")
+        assert told["reason"] == "The provider is away"
 
 
 async def test_changes_of_the_library_are_told_together(client, house, library):

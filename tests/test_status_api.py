@@ -43,7 +43,12 @@ def artwork():
 @pytest.fixture
 async def web(tmp_path, disk, library, tasks, artwork):
     async with open_web(
-        tmp_path, disk=disk, library=library, tasks=tasks, artwork=artwork, torrents=FakeTorrents()
+        tmp_path,
+        disk=disk,
+        library=library,
+        timetable=tasks,
+        artwork=artwork,
+        torrents=FakeTorrents(),
     ) as web:
         yield web
 

@@ -23,7 +23,7 @@ from miauflixd.web.ports import (
     Endpoints,
     Images,
     Library,
-    TaskNews,
+    Timetable,
     Torrents,
     Tunnel,
 )
@@ -32,8 +32,8 @@ from miauflixd.web.settings import WebSettings
 from tests.artwork_fakes import FakeArtwork
 from tests.auth_house import Clock
 from tests.contract import kept
-from tests.fakes import FakeTorrents
-from tests.status_fakes import FakeDisk, FakeLibrary, FakeTasks
+from tests.fakes import FakeTimetable, FakeTorrents
+from tests.status_fakes import FakeDisk, FakeLibrary
 from tests.tunnel_fakes import NoEndpoints
 
 MASTER_KEY = bytes(range(32))
@@ -130,7 +130,7 @@ async def open_web(
     disk: Disk | None = None,
     library: Library | None = None,
     artwork: Images | None = None,
-    tasks: TaskNews | None = None,
+    timetable: Timetable | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -143,10 +143,10 @@ async def open_web(
         torrents: the sources; a fake's when left out.
         tunnel: none when left out.
         endpoints: none when left out.
-        disk: where downloads are; a fake's when left out, as are the next three.
+        disk: where downloads are; a fake's when left out, as are the next ones.
         library: what there is to watch.
         artwork: the images.
-        tasks: what goes on by itself.
+        timetable: a fake's when left out.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -182,7 +182,7 @@ async def open_web(
             disk=disk or FakeDisk(),
             library=library or FakeLibrary(),
             artwork=artwork or FakeArtwork(),
-            tasks=tasks or FakeTasks(),
+            timetable=timetable or FakeTimetable(),
             version="1.2.3",
             settings=web,
             own_names=["nas"],

@@ -38,8 +38,8 @@ class _Forgetting:
         self._audit = audit
         self.days = days
 
-    async def tidy(self) -> None:
-        await self._audit.prune(timedelta(days=self.days))
+    async def forget(self) -> int:
+        return await self._audit.prune(timedelta(days=self.days))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +60,10 @@ class Household:
         """Use other settings from now on; what has been given out stays as it is."""
         self.sessions.configure(settings)
         self.forgetting.days = settings.audit_days
+
+    async def forget(self) -> int:
+        """Forget what was done longer ago than the settings want it kept; return how much."""
+        return await self.forgetting.forget()
 
     @classmethod
     @asynccontextmanager
@@ -117,7 +121,7 @@ class Household:
                 store=keys, viewers=viewers, sealer=sealer, clock=clock
             )
             forgetting = _Forgetting(audit, days=settings.audit_days)
-            upkeep = Upkeep([sessions, purpose_keys, stream_keys, forgetting])
+            upkeep = Upkeep([sessions, purpose_keys, stream_keys])
             await stack.enter_async_context(running("upkeep of accounts", upkeep.run))
             yield cls(
                 accounts=accounts,

@@ -51,6 +51,9 @@ AT_RESTART = frozenset[KeyPath](
         ("vpn", "port_forwarding"),
         ("vpn", "nordvpn_token"),
         ("vpn", "lan_endpoints"),
+        ("jobs", "background"),
+        ("jobs", "night"),
+        ("jobs", "backups_kept"),
     }
 )
 

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from miauflixd.auth.settings import AuthSettings
 from miauflixd.database.settings import StorageSettings
+from miauflixd.jobs.settings import JobsSettings
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.tunnel.settings import TunnelSettings
 from miauflixd.web.settings import WebSettings
@@ -41,6 +42,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     torrents: TorrentsSettings = TorrentsSettings()
     vpn: TunnelSettings = TunnelSettings()
     auth: AuthSettings = AuthSettings()
+    jobs: JobsSettings = JobsSettings()
     storage: StorageSettings = StorageSettings()
     service: ServiceSettings = ServiceSettings()
     log: LogSettings = LogSettings()

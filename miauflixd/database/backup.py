@@ -7,25 +7,30 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from miauflixd.database.errors import DatabaseUnusableError, translated
+from miauflixd.database.errors import DatabaseUnusableError, damaged, translated
 from miauflixd.errors import StorageFullError
 
 _KEPT = 3
 """Copies from before a migration that stay: enough to step back over three updates."""
 
 
-def copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path, *, verify: bool = False) -> None:
     """Write a copy of a database to `target`, whole or not at all.
 
     It reads through a connection of its own, in one step and therefore from one moment; with WAL,
     whoever writes meanwhile does not wait.
 
+    Args:
+        source: the database.
+        target: what stands there is replaced at the very end.
+        verify: read all of the copy before.
+
     Raises:
         StorageFullError: there is no room for it.
-        DatabaseUnusableError: the source is damaged, or the target cannot be written.
+        DatabaseUnusableError: the source or the copy is damaged, or the target cannot be written.
     """
     try:
-        _copy(source, target)
+        _copy(source, target, verify=verify)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFullError("There is no room for a copy of the database") from error
@@ -34,7 +39,20 @@ def copy(source: Path, target: Path) -> None:
         ) from error
 
 
-def _copy(source: Path, target: Path) -> None:
+def check(path: Path) -> None:
+    """Read all of a database that may be in use, through a connection of its own.
+
+    Raises:
+        DatabaseUnusableError: it is damaged.
+    """
+    with (
+        translated(path),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as reader,
+    ):
+        _require(reader, "integrity_check", path)
+
+
+def _copy(source: Path, target: Path, *, verify: bool) -> None:
     partial = target.with_name(f".{target.name}.partial")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial.unlink(missing_ok=True)  # from a run that was killed
@@ -46,11 +64,26 @@ def _copy(source: Path, target: Path) -> None:
             closing(sqlite3.connect(partial)) as writer,
         ):
             reader.backup(writer)
+        if verify:
+            _verify(partial)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
     # The content was synced by SQLite; the new name is not until the directory is.
     _sync(target.parent)
+
+
+def _verify(copied: Path) -> None:
+    # Immutable: nobody else knows of it yet, and no log is to appear beside it.
+    uri = f"{copied.absolute().as_uri()}?mode=ro&immutable=1"
+    with translated(copied), closing(sqlite3.connect(uri, uri=True)) as reader:
+        _require(reader, "quick_check", copied)
+
+
+def _require(reader: sqlite3.Connection, pragma: str, path: Path) -> None:
+    (verdict,) = reader.execute(f"PRAGMA {pragma}(1)").fetchone()
+    if verdict != "ok":
+        raise damaged(path, str(verdict).splitlines()[-1])
 
 
 def copy_before(migration: str, source: Path) -> Path:

@@ -29,6 +29,7 @@ from miauflixd.web.handlers import (
     setup,
     status,
     stream,
+    tasks,
     users,
     vpn,
 )
@@ -50,21 +51,21 @@ from miauflixd.web.keys import (
     METRICS,
     PREFERENCES,
     ROUTES,
-    TASK_NEWS,
+    TIMETABLE,
     TORRENTS,
     TUNNEL,
     UPTIME,
     VERSION,
 )
 from miauflixd.web.limits import Limits
-from miauflixd.web.nothing import NoImages, NoLibrary, NoTasks
+from miauflixd.web.nothing import NoImages, NoLibrary
 from miauflixd.web.ports import (
     Disk,
     Endpoints,
     Images,
     Library,
     Preferences,
-    TaskNews,
+    Timetable,
     Torrents,
     Tunnel,
 )
@@ -97,6 +98,7 @@ EVERY_ROUTE: Sequence[Route] = (
     *playback.ROUTES,
     *stream.ROUTES,
     *vpn.ROUTES,
+    *tasks.ROUTES,
     *metrics.ROUTES,
 )
 """All that is answered. Of two that fit an address, the first is taken."""
@@ -112,7 +114,7 @@ def build(
     disk: Disk,
     library: Library | None = None,
     artwork: Images | None = None,
-    tasks: TaskNews | None = None,
+    timetable: Timetable,
     version: str,
     settings: WebSettings | None = None,
     own_names: Collection[str] | None = None,
@@ -131,7 +133,7 @@ def build(
         disk: where downloads are.
         library: what there is to watch; nothing when left out.
         artwork: the images; none when left out.
-        tasks: what goes on by itself; nothing when left out.
+        timetable: what is done by itself.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
         own_names: names of this machine, by which it may be asked besides its addresses,
@@ -173,12 +175,17 @@ def build(
     app[DISK] = disk
     app[LIBRARY] = library = library or NoLibrary()
     app[IMAGES] = artwork = artwork or NoImages()
-    app[TASK_NEWS] = tasks = tasks or NoTasks()
-    app[DOCTOR] = Doctor(tunnel=tunnel, library=library, disk=disk, tasks=tasks)
+    app[TIMETABLE] = timetable
+    app[DOCTOR] = Doctor(tunnel=tunnel, library=library, disk=disk, timetable=timetable)
     started = clock()
     app[UPTIME] = lambda: clock() - started
     app[METRICS] = metrics.registry(
-        torrents=torrents, tunnel=tunnel, library=library, images=artwork, version=version
+        torrents=torrents,
+        tunnel=tunnel,
+        timetable=timetable,
+        library=library,
+        images=artwork,
+        version=version,
     )
     app[VERSION] = version
     app[LIMITS] = limits or Limits()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from miauflixd.catalogue.providers.provider import Condition, ProviderState
 from miauflixd.tunnel.model import State as TunnelState
-from miauflixd.web.ports import Disk, Library, TaskNews, Tunnel
+from miauflixd.web.ports import Disk, Library, Timetable, Tunnel
 
 Verdict = Literal["ok", "warning", "error"]
 """`warning`: it works, but not as it should. `error`: somebody has to do something."""
@@ -54,11 +54,13 @@ class Check:
 class Doctor:
     """Looks at everything; asks nobody outside, so it may be called as often as somebody likes."""
 
-    def __init__(self, *, tunnel: Tunnel, library: Library, disk: Disk, tasks: TaskNews) -> None:
+    def __init__(
+        self, *, tunnel: Tunnel, library: Library, disk: Disk, timetable: Timetable
+    ) -> None:
         self._tunnel = tunnel
         self._library = library
         self._disk = disk
-        self._tasks = tasks
+        self._timetable = timetable
         self._examinations: tuple[Callable[[], Awaitable[Sequence[Check]]], ...] = (
             self._of_the_tunnel,
             self._of_the_disk,
@@ -96,14 +98,18 @@ class Doctor:
         return [_of_a_provider(state) for state in self._library.providers()]
 
     async def _of_the_tasks(self) -> Sequence[Check]:
-        failing = self._tasks.failing()
+        failing = [
+            task
+            for task in self._timetable.tasks()
+            if task.state == "resting" or (task.last is not None and task.last.error is not None)
+        ]
         if not failing:
             return [Check(id="tasks", state="ok", message="All that goes on by itself works.")]
         return [
             Check(
                 id="tasks",
                 state="warning",
-                message=" ".join(f"{name}: {why}" for name, why in failing.items()),
+                message=" ".join(f"{task.name}: {task.reason.rstrip('.')}." for task in failing),
                 suggestion="They are tried again by themselves; the log tells more.",
             )
         ]

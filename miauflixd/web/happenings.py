@@ -11,11 +11,11 @@ from typing import Protocol
 import msgspec
 
 from miauflixd.auth.model import UserId
-from miauflixd.errors import NotFoundError
 from miauflixd.torrents.model import NoSourceError, SourceId
 from miauflixd.tunnel.model import TunnelView
-from miauflixd.web.ports import Library, TaskNews, Torrents, Tunnel
+from miauflixd.web.ports import Library, Timetable, Torrents, Tunnel
 from miauflixd.web.shapes import RemovedShape, shape
+from miauflixd.web.task_shapes import task_shape
 from miauflixd.web.vpn_shapes import public_shape, tunnel_shape
 
 _TITLES_AT_ONCE = 500
@@ -81,25 +81,18 @@ class Sources:
 class Tasks:
     """What goes on by itself; for administrators."""
 
-    def __init__(self, tasks: TaskNews) -> None:
-        self._tasks = tasks
+    def __init__(self, timetable: Timetable) -> None:
+        self._timetable = timetable
 
     def now(self) -> Iterator[bytes]:
         """Return all of them."""
-        return self._events(self._tasks.names())
+        return (event("task", task_shape(task)) for task in self._timetable.tasks())
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[bytes]]:
         """Yield a task whenever it changed."""
-        async with self._tasks.changes() as changed:
-            yield (one async for name in changed for one in self._events([name]))
-
-    def _events(self, names: Iterable[str]) -> Iterator[bytes]:
-        for name in names:
-            try:
-                yield event("task", self._tasks.shown(name))
-            except NotFoundError:
-                continue  # the settings do not want it any more
+        async with self._timetable.changes() as changed:
+            yield (event("task", task_shape(self._timetable.task(name))) async for name in changed)
 
 
 class TheTunnel:

@@ -18,7 +18,7 @@ from miauflixd.web.ports import (
     Images,
     Library,
     Preferences,
-    TaskNews,
+    Timetable,
     Torrents,
     Tunnel,
 )
@@ -42,11 +42,11 @@ TUNNEL: web.AppKey[Tunnel] = web.AppKey("tunnel")
 ENDPOINTS: web.AppKey[Endpoints] = web.AppKey("endpoints")
 LIBRARY: web.AppKey[Library] = web.AppKey("library")
 IMAGES: web.AppKey[Images] = web.AppKey("images")
-TASK_NEWS: web.AppKey[TaskNews] = web.AppKey("task_news")
 DISK: web.AppKey[Disk] = web.AppKey("disk")
 DOCTOR: web.AppKey[Doctor] = web.AppKey("doctor")
 UPTIME: web.AppKey[Callable[[], float]] = web.AppKey("uptime")
 """Seconds since the start."""
+TIMETABLE: web.AppKey[Timetable] = web.AppKey("timetable")
 VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 METRICS: web.AppKey[CollectorRegistry] = web.AppKey("metrics")

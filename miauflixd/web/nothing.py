@@ -1,15 +1,12 @@
 """What stands in for parts that a house does not have."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-
-from msgspec import Struct
 
 from miauflixd.catalogue.artwork import ArtworkFigures, Found
 from miauflixd.catalogue.model import NoImageError
 from miauflixd.catalogue.providers.provider import NoProviderError, ProviderState
-from miauflixd.errors import NotFoundError
 from miauflixd.web.ports import Counts
 
 
@@ -52,32 +49,6 @@ class NoImages:
     def figures(self) -> ArtworkFigures:
         """Return that nothing was counted."""
         return ArtworkFigures()
-
-
-class NoTasks:
-    """Nothing that goes on by itself."""
-
-    def names(self) -> Sequence[str]:
-        """Return none."""
-        return ()
-
-    def shown(self, name: str) -> Struct:
-        """Refuse.
-
-        Raises:
-            NotFoundError: always.
-        """
-        raise NotFoundError("There is no such task")
-
-    def failing(self) -> Mapping[str, str]:
-        """Return none."""
-        return {}
-
-    @asynccontextmanager
-    async def changes(self) -> AsyncIterator[AsyncIterator[str]]:
-        """Yield nothing, for the length of the block."""
-        async with NoLibrary().changes() as never:
-            yield (name async for names in never for name in names)
 
 
 async def _never() -> AsyncIterator[tuple[str, ...]]:

@@ -5,11 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from msgspec import Struct
-
 from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
 from miauflixd.catalogue.artwork import ArtworkFigures, Found
 from miauflixd.catalogue.providers.provider import ProviderState
+from miauflixd.jobs.model import TaskView
 from miauflixd.runtime.disk import Room
 from miauflixd.torrents.model import Source, SourceFile, SourceId
 from miauflixd.torrents.reader import Span
@@ -263,26 +262,6 @@ class Images(Protocol):
         ...
 
 
-class TaskNews(Protocol):
-    """The timetable, as far as events and the doctor go."""
-
-    def names(self) -> Sequence[str]:
-        """Return what all tasks are called."""
-        ...
-
-    def shown(self, name: str) -> Struct:
-        """Return a task as `GET /api/tasks` shows it."""
-        ...
-
-    def failing(self) -> Mapping[str, str]:
-        """Return the tasks that did not work when they last ran, and why, a sentence each."""
-        ...
-
-    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        """Follow them: a name whenever that task has changed; what comes too fast is one."""
-        ...
-
-
 class Disk(Protocol):
     """Where downloads and artwork are."""
 
@@ -292,6 +271,34 @@ class Disk(Protocol):
         Raises:
             OSError: the disk does not say.
         """
+
+
+class Timetable(Protocol):
+    """What is done by itself, as far as handlers use it."""
+
+    def tasks(self) -> Sequence[TaskView]:
+        """Return all tasks as they are now."""
+        ...
+
+    def task(self, name: str) -> TaskView:
+        """Return one task as it is now.
+
+        Raises:
+            NoTaskError: there is none of this name.
+        """
+        ...
+
+    def trigger(self, name: str) -> TaskView:
+        """Have a task run now, and return it.
+
+        Raises:
+            NoTaskError: there is none of this name.
+            AlreadyRunningError: it runs.
+        """
+        ...
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Follow the tasks: a name whenever that task has changed; what comes too fast is one."""
         ...
 
 

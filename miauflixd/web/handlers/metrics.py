@@ -21,10 +21,11 @@ from miauflixd.keeper.messages import StateName
 from miauflixd.torrents.model import Activity
 from miauflixd.tunnel.model import Switched
 from miauflixd.web.keys import METRICS
-from miauflixd.web.ports import Images, Library, Torrents, Tunnel
+from miauflixd.web.ports import Images, Library, Timetable, Torrents, Tunnel
 from miauflixd.web.routes import Policy, Route
 
 _STATES: tuple[str, ...] = (*get_args(StateName), "off")
+_CONDITIONS: tuple[str, ...] = get_args(Condition)
 _SWITCHED: tuple[Switched, ...] = get_args(Switched)
 
 
@@ -35,15 +36,18 @@ async def metrics(request: web.Request) -> web.Response:
     )
 
 
-_CONDITIONS: tuple[str, ...] = get_args(Condition)
-
-
 def registry(
-    *, torrents: Torrents, tunnel: Tunnel, library: Library, images: Images, version: str
+    *,
+    torrents: Torrents,
+    tunnel: Tunnel,
+    timetable: Timetable,
+    library: Library,
+    images: Images,
+    version: str,
 ) -> CollectorRegistry:
     """Return a registry of our own: the library's global one tells of Python and the process."""
     own = CollectorRegistry()
-    own.register(_House(torrents=torrents, tunnel=tunnel, version=version))
+    own.register(_House(torrents=torrents, tunnel=tunnel, timetable=timetable, version=version))
     own.register(_Shelf(library=library, images=images))
     return own
 
@@ -51,15 +55,19 @@ def registry(
 class _House(Collector):
     """Looks at the house at each scrape; nothing is counted twice."""
 
-    def __init__(self, *, torrents: Torrents, tunnel: Tunnel, version: str) -> None:
+    def __init__(
+        self, *, torrents: Torrents, tunnel: Tunnel, timetable: Timetable, version: str
+    ) -> None:
         self._torrents = torrents
         self._tunnel = tunnel
+        self._timetable = timetable
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("miauflixd", "The program.", {"version": self._version})
         yield from self._of_the_tunnel()
         yield from self._of_the_torrents()
+        yield from self._of_the_tasks()
 
     def _of_the_tunnel(self) -> Iterator[Metric]:
         view = self._tunnel.view()
@@ -105,6 +113,32 @@ class _House(Collector):
             "Clients that read a file now.",
             sum(source.readers for source in sources),
         )
+
+    def _of_the_tasks(self) -> Iterator[Metric]:
+        runs = CounterMetricFamily("miauflixd_task_runs", "Runs, by task.", labels=["task"])
+        failures = CounterMetricFamily(
+            "miauflixd_task_failures", "Runs that failed, by task.", labels=["task"]
+        )
+        running = GaugeMetricFamily(
+            "miauflixd_task_running", "Whether it runs now, by task.", labels=["task"]
+        )
+        took = GaugeMetricFamily(
+            "miauflixd_task_last_duration_seconds",
+            "What the last run took, by task.",
+            labels=["task"],
+        )
+        queue = GaugeMetricFamily(
+            "miauflixd_task_queue_length", "Items that wait, by task.", labels=["task"]
+        )
+        for task in self._timetable.tasks():
+            runs.add_metric([task.name], task.runs)
+            failures.add_metric([task.name], task.failed)
+            running.add_metric([task.name], task.state == "running")
+            if task.last is not None:
+                took.add_metric([task.name], task.last.took.total_seconds())
+            if task.queue is not None:
+                queue.add_metric([task.name], task.queue)
+        yield from (runs, failures, running, took, queue)
 
 
 class _Shelf(Collector):
