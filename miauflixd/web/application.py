@@ -9,6 +9,8 @@ from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute
 
 from miauflixd.auth.household import Household
+from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.watched import Watching
 from miauflixd.web import openapi
 from miauflixd.web.authentication import Authentication
 from miauflixd.web.client_address import trust_of
@@ -25,6 +27,7 @@ from miauflixd.web.handlers import (
     metrics,
     page,
     playback,
+    progress,
     server,
     setup,
     status,
@@ -32,6 +35,7 @@ from miauflixd.web.handlers import (
     users,
     vpn,
 )
+from miauflixd.web.handlers import lists as list_handlers
 from miauflixd.web.handlers import settings as setting_handlers
 from miauflixd.web.handlers import (
     torrents as torrent_handlers,
@@ -39,6 +43,7 @@ from miauflixd.web.handlers import (
 from miauflixd.web.headers import dress
 from miauflixd.web.keys import (
     ASSETS,
+    CATALOGUE,
     DESCRIPTION,
     DISK,
     DOCTOR,
@@ -47,6 +52,7 @@ from miauflixd.web.keys import (
     IMAGES,
     LIBRARY,
     LIMITS,
+    LISTS,
     METRICS,
     PREFERENCES,
     ROUTES,
@@ -55,10 +61,12 @@ from miauflixd.web.keys import (
     TUNNEL,
     UPTIME,
     VERSION,
+    WATCHING,
 )
 from miauflixd.web.limits import Limits
 from miauflixd.web.nothing import NoImages, NoLibrary, NoTasks
 from miauflixd.web.ports import (
+    Catalogue,
     Disk,
     Endpoints,
     Images,
@@ -96,6 +104,8 @@ EVERY_ROUTE: Sequence[Route] = (
     *torrent_handlers.ROUTES,
     *playback.ROUTES,
     *stream.ROUTES,
+    *list_handlers.ROUTES,
+    *progress.ROUTES,
     *vpn.ROUTES,
     *metrics.ROUTES,
 )
@@ -113,6 +123,9 @@ def build(
     library: Library | None = None,
     artwork: Images | None = None,
     tasks: TaskNews | None = None,
+    catalogue: Catalogue,
+    lists: Lists,
+    watching: Watching,
     version: str,
     settings: WebSettings | None = None,
     own_names: Collection[str] | None = None,
@@ -132,6 +145,9 @@ def build(
         library: what there is to watch; nothing when left out.
         artwork: the images; none when left out.
         tasks: what goes on by itself; nothing when left out.
+        catalogue: what there is to watch.
+        lists: what of it stands together.
+        watching: how far everybody is with it.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
         own_names: names of this machine, by which it may be asked besides its addresses,
@@ -180,6 +196,9 @@ def build(
     app[METRICS] = metrics.registry(
         torrents=torrents, tunnel=tunnel, library=library, images=artwork, version=version
     )
+    app[CATALOGUE] = catalogue
+    app[LISTS] = lists
+    app[WATCHING] = watching
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)

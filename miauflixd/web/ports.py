@@ -1,6 +1,6 @@
 """What the web layer wants of others."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
 from miauflixd.catalogue.artwork import ArtworkFigures, Found
+from miauflixd.catalogue.model import Card, EpisodeCard, TitleId
 from miauflixd.catalogue.providers.provider import ProviderState
 from miauflixd.runtime.disk import Room
 from miauflixd.torrents.model import Source, SourceFile, SourceId
@@ -291,6 +292,19 @@ class Disk(Protocol):
 
         Raises:
             OSError: the disk does not say.
+        """
+        ...
+
+
+class Catalogue(Protocol):
+    """What there is to watch, as far as handlers use it."""
+
+    async def cards(
+        self, ids: Collection[TitleId], viewer: Viewer
+    ) -> Mapping[TitleId, Card | EpisodeCard]:
+        """Return these titles as they stand in rows, in the language that the viewer likes.
+
+        What there is not, and what the viewer may not see, is left out.
         """
         ...
 
