@@ -148,14 +148,16 @@ def foreign_title(text: str, *, otherwise: str) -> str:
 
 
 def _cleaned(text: str) -> str:
-    # Line ends, tabs and the like are blanks; other control characters and lone surrogates nothing.
-    kept = "".join(
-        one
-        for one in " ".join(unicodedata.normalize("NFC", text).split())
-        if one not in _MISLEADING and unicodedata.category(one) not in {"Cc", "Cs", "Cn", "Co"}
-    )
-    # Letters, digits and signs can be seen; joiners and accents without any cannot.
-    return kept.strip() if any(unicodedata.category(one)[0] in "LNPS" for one in kept) else ""
+    seen = "".join(one for one in unicodedata.normalize("NFC", text) if _is_seen(one))
+    kept = " ".join(seen.split())
+    # Letters, digits and signs can be seen by themselves; joiners and accents cannot.
+    return kept if any(unicodedata.category(one)[0] in "LNPS" for one in kept) else ""
+
+
+def _is_seen(one: str) -> bool:
+    # Line ends and tabs are blanks here, though they are control characters too.
+    hidden = one in _MISLEADING or unicodedata.category(one) in {"Cc", "Cs", "Cn", "Co"}
+    return one.isspace() or not hidden
 
 
 # --- what is in it --------------------------------------------------------------------------------

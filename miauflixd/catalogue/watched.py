@@ -92,12 +92,15 @@ class Watching:
         clock: Clock,
         changed: Callable[[str], None],
         seconds: Callable[[], float] = time.monotonic,
+        written_every: float = WRITTEN_EVERY,
     ) -> None:
+        """Keep it in the store; `written_every` is in seconds."""
         self._store = store
         self._outline = outline
         self._clock = clock
         self._changed = changed
         self._seconds = seconds
+        self._written_every = written_every
         self._plays: dict[Key, _Play] = {}
         """The one that was reported last comes last."""
         self._next_up = NextUp(store=store, outline=outline, clock=clock, seconds=seconds)
@@ -144,7 +147,7 @@ class Watching:
             self._remember(key, play)
             is_news = _standing(play.record) != _standing(before)
             rests = turn is not None and state is not State.PLAYING
-            if is_news or rests or now - play.written_at >= WRITTEN_EVERY:
+            if is_news or rests or now - play.written_at >= self._written_every:
                 await self._write([key])
         self._tell([key], home=is_news or turn is not None)
         return Noted(watched=_plays(play.record) > _plays(before), percent=play.percent, turn=turn)
@@ -172,7 +175,7 @@ class Watching:
                 await self._unwritten.wait()
                 await asyncio.sleep(_PAUSE_WHEN_FAILING if fails else self._until_due())
                 try:
-                    await self.flush(due=self._seconds() - WRITTEN_EVERY)
+                    await self.flush(due=self._seconds() - self._written_every)
                 except MiauflixdError as error:
                     if not fails:
                         _log.warning("What is watched cannot be written for now: %s", error.code)
@@ -362,7 +365,7 @@ class Watching:
     def _until_due(self) -> float:
         """Return the seconds after which the next one has to be written."""
         waiting = [play.written_at for play in self._plays.values() if not play.is_written]
-        return max(0.0, min(waiting, default=0.0) + WRITTEN_EVERY - self._seconds())
+        return max(0.0, min(waiting, default=0.0) + self._written_every - self._seconds())
 
     def _latest(self, user_id: UserId, title_id: TitleId, written: Record | None) -> Record | None:
         play = self._plays.get(Key(user_id, title_id))
