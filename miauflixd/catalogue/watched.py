@@ -238,16 +238,16 @@ class Watching:
         records, mark, total = await self._store.page(
             user_id, state=state, behind=behind, limit=limit
         )
-        latest = (self._latest(user_id, record.title_id, record) for record in records)
         return ProgressPage(
-            items=[record.progress for record in latest if record is not None],
+            items=self._latest_of(user_id, records),
             next_cursor=None if mark is None else f"{mark.updated_at}-{mark.title_id}",
             total=total,
         )
 
     async def continue_watching(self, user_id: UserId, count: int) -> Sequence[Progress]:
         """Return what a user is in the middle of, the latest first."""
-        return (await self.page(user_id, state="started", limit=count)).items
+        records = await self._store.started(user_id, count)
+        return self._latest_of(user_id, records)
 
     async def next_up(self, user_id: UserId, count: int) -> Sequence[TitleId]:
         """Return the next episode of each show that a user watches, of the latest first.
@@ -370,6 +370,10 @@ class Watching:
     def _latest(self, user_id: UserId, title_id: TitleId, written: Record | None) -> Record | None:
         play = self._plays.get(Key(user_id, title_id))
         return written if play is None else play.record
+
+    def _latest_of(self, user_id: UserId, written: Iterable[Record]) -> Sequence[Progress]:
+        latest = (self._latest(user_id, record.title_id, record) for record in written)
+        return [record.progress for record in latest if record is not None]
 
     def _tell(self, keys: Iterable[Key], *, home: bool) -> None:
         users = set()
