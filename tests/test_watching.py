@@ -321,10 +321,12 @@ class Disk(WatchingStore):
     def __init__(self, *, database: Database) -> None:
         super().__init__(database=database)
         self.writes = 0
+        self.refusals = 0
         self.is_full = False
 
     async def save(self, records):
         if self.is_full:
+            self.refusals += 1
             raise StorageFullError("There is no room")
         self.writes += 1
         await super().save(records)
@@ -466,6 +468,25 @@ async def test_a_full_disk_costs_nothing_once_there_is_room_again(watching, disk
     disk.is_full = False
     await watching.flush()
     assert on_disk(path) == [("movie:1", 600)]
+
+
+async def test_a_full_disk_is_tried_again_and_told_of_once(disk, clock, path, caplog, monkeypatch):
+    monkeypatch.setattr(watched, "_PAUSE_WHEN_FAILING", 0.01)
+    watching = Watching(
+        store=disk, outline=FakeCatalogue(), clock=clock, changed=lambda _: None, written_every=0.01
+    )
+    async with running("watching", watching.run):
+        disk.is_full = True
+        with pytest.raises(StorageFullError):
+            await note(watching, position=600)
+        async with asyncio.timeout(5):
+            while disk.refusals < 5:
+                await asyncio.sleep(0.01)
+        disk.is_full = False
+        async with asyncio.timeout(5):
+            while on_disk(path) != [("movie:1", 600)]:
+                await asyncio.sleep(0.01)
+    assert caplog.messages == ["What is watched cannot be written for now: storage_full"]
 
 
 async def test_a_paused_player_that_goes_on_reporting_writes_nothing(watching, clock, disk):

@@ -186,6 +186,9 @@ def build(
     app[TORRENTS] = torrents
     app[TUNNEL] = tunnel
     app[ENDPOINTS] = endpoints
+    app[CATALOGUE] = catalogue
+    app[LISTS] = lists
+    app[WATCHING] = watching
     app[DISK] = disk
     app[LIBRARY] = library = library or NoLibrary()
     app[IMAGES] = artwork = artwork or NoImages()
@@ -196,9 +199,6 @@ def build(
     app[METRICS] = metrics.registry(
         torrents=torrents, tunnel=tunnel, library=library, images=artwork, version=version
     )
-    app[CATALOGUE] = catalogue
-    app[LISTS] = lists
-    app[WATCHING] = watching
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)
