@@ -6,7 +6,7 @@ thread and no event loop, `give_up_privileges` makes three rooms of one process.
 
 import os
 import pwd
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,13 @@ import msgspec
 
 from miauflixd import __version__
 from miauflixd.auth.household import Household
+from miauflixd.auth.model import Viewer
+from miauflixd.catalogue.list_store import ListStore
+from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.model import Card, TitleId
+from miauflixd.catalogue.watched import Watching
+from miauflixd.catalogue.watching import Step
+from miauflixd.catalogue.watching_store import WatchingStore
 from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config, LogSettings
@@ -168,6 +175,16 @@ async def application(
         )
         await stack.enter_async_context(running("passage", passage.run))
 
+        shelf = _EmptyShelf()
+        lists = Lists(store=ListStore(database=database), clock=_now, changed=_nobody_listens)
+        watching = Watching(
+            store=WatchingStore(database=database),
+            outline=shelf,
+            clock=_now,
+            changed=_nobody_listens,
+        )
+        await stack.enter_async_context(running("watching", watching.run))
+
         disk = Disk(data, minimum=config.torrents.minimum_free)
         timetable = await stack.enter_async_context(
             Timetable.open(
@@ -193,6 +210,9 @@ async def application(
             endpoints=endpoints,
             disk=disk,
             timetable=timetable,
+            catalogue=shelf,
+            lists=lists,
+            watching=watching,
             version=__version__,
             settings=config.web,
         )
@@ -232,6 +252,23 @@ def _upkeep(config: Config, *, database: Database, household: Household) -> list
             run=backups.run,
         ),
     ]
+
+
+class _EmptyShelf:
+    """A catalogue without titles, in the place of the one to come."""
+
+    async def cards(self, ids: Collection[TitleId], viewer: Viewer) -> Mapping[TitleId, Card]:
+        return {}
+
+    async def outline(self, show: TitleId) -> Sequence[Step]:
+        return ()
+
+    async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
+        return {}
+
+
+def _nobody_listens(_changed: str) -> None:
+    """Take what has changed, for the events to come."""
 
 
 def _now() -> datetime:

@@ -16,6 +16,10 @@ from miauflixd.auth.household import Household
 from miauflixd.auth.model import Actor, NewUser, Role, User
 from miauflixd.auth.passwords import Cost
 from miauflixd.auth.settings import AuthSettings
+from miauflixd.catalogue.list_store import ListStore
+from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.watched import Watching
+from miauflixd.catalogue.watching_store import WatchingStore
 from miauflixd.database.database import Database
 from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.vault.sealing import Sealer
@@ -24,6 +28,7 @@ from miauflixd.web.keys import ROUTES
 from miauflixd.web.ports import SettingProblem, SettingValue, SettingView
 from miauflixd.web.routes import Policy, Route
 from tests.auth_house import Clock
+from tests.catalogue_fakes import FakeCatalogue
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.status_fakes import FakeDisk
 from tests.tunnel_fakes import NoEndpoints
@@ -51,6 +56,9 @@ class Doorstep:
     """Who lives here, and what they show at the door."""
 
     household: Household
+    lists: Lists
+    watching: Watching
+    catalogue: FakeCatalogue
     clock: Clock
     admin: User
     admin_token: str
@@ -96,6 +104,9 @@ class Doorstep:
             "endpoints": NoEndpoints(),
             "disk": FakeDisk(),
             "timetable": FakeTimetable(),
+            "catalogue": self.catalogue,
+            "lists": self.lists,
+            "watching": self.watching,
             "version": "1.2.3",
             "own_names": ["nas"],
             "clock": self.clock.seconds,
@@ -110,6 +121,10 @@ def expose(app: web.Application, path: str, handler: Handler) -> None:
     routes[app.router.add_get(path, handler)] = Route(
         method="GET", path=path, handler=handler, policy=Policy.OPEN, summary="For a test"
     )
+
+
+def _nobody_listens(_changed: str) -> None:
+    return None
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -144,8 +159,17 @@ async def open_doorstep(folder: Path) -> AsyncIterator[Doorstep]:
             people.append(await household.accounts.create(new, actor=Actor()))
             opened = await household.sessions.open(people[-1], name="TV", address="192.0.2.7")
             tokens.append(opened.access)
+        catalogue = FakeCatalogue()
         yield Doorstep(
             household=household,
+            lists=Lists(store=ListStore(database=database), clock=clock, changed=_nobody_listens),
+            watching=Watching(
+                store=WatchingStore(database=database),
+                outline=catalogue,
+                clock=clock,
+                changed=_nobody_listens,
+            ),
+            catalogue=catalogue,
             clock=clock,
             admin=people[0],
             admin_token=tokens[0],

@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from miauflixd.web.application import EVERY_ROUTE
+from tests.catalogue_fakes import FakeCatalogue
 from tests.doorstep import bearer
 from tests.fakes import FakeTorrents
 from tests.web_house import open_web
@@ -108,9 +109,12 @@ def drive(
 
 @pytest.mark.parametrize("name", ["nobody", "user", "admin"])
 async def test_all_that_is_described_is_answered_as_described(tmp_path, name):
-    torrents = FakeTorrents()
-    async with open_web(tmp_path, torrents=torrents) as web:
+    torrents, catalogue = FakeTorrents(), FakeCatalogue()
+    async with open_web(tmp_path, torrents=torrents, catalogue=catalogue) as web:
+        shared = await web.lists.create((await web.admin()).id, title="A list", shared=True)
         known = {
+            "slug": shared.slug,
+            "title_id": str(catalogue.add_movies(1)[0]),
             "source_id": await torrents.add_metainfo(b"d4:filme"),
             "user_id": (await web.add("cleo")).id,
             "name": "app.js",
@@ -135,4 +139,7 @@ async def test_all_that_is_described_is_answered_as_described(tmp_path, name):
             "DELETE /api/torrents/{source_id}",
             "PATCH /api/users/{user_id}",
             "DELETE /api/users/{user_id}",
+            "PATCH /api/lists/{slug}",
+            "PUT /api/lists/{slug}/items/{title_id}",
+            "PUT /api/progress/{title_id}",
         }

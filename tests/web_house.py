@@ -11,6 +11,10 @@ import aiohttp
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import Actor, NewUser, Role, User
 from miauflixd.auth.passwords import Cost
+from miauflixd.catalogue.list_store import ListStore
+from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.watched import Watching
+from miauflixd.catalogue.watching_store import WatchingStore
 from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config
@@ -31,6 +35,7 @@ from miauflixd.web.server import serve
 from miauflixd.web.settings import WebSettings
 from tests.artwork_fakes import FakeArtwork
 from tests.auth_house import Clock
+from tests.catalogue_fakes import FakeCatalogue
 from tests.contract import kept
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.status_fakes import FakeDisk, FakeLibrary
@@ -68,6 +73,8 @@ class Web:
     url: str
     household: Household
     preferences: Preferences
+    lists: Lists
+    watching: Watching
     clock: Clock
     session: aiohttp.ClientSession
     """Keeps no cookies: whoever sends some says so."""
@@ -131,6 +138,7 @@ async def open_web(
     library: Library | None = None,
     artwork: Images | None = None,
     timetable: Timetable | None = None,
+    catalogue: FakeCatalogue | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -147,6 +155,7 @@ async def open_web(
         library: what there is to watch.
         artwork: the images.
         timetable: a fake's when left out.
+        catalogue: what there is to watch; nothing when left out.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -173,6 +182,15 @@ async def open_web(
         )
         preferences.audited_by(household.audit)
         preferences.on_change("auth", household.configure)
+        shelf = catalogue or FakeCatalogue()
+        lists = Lists(store=ListStore(database=database), clock=clock, changed=_nobody_listens)
+        watching = Watching(
+            store=WatchingStore(database=database),
+            outline=shelf,
+            clock=clock,
+            changed=_nobody_listens,
+            seconds=clock.seconds,
+        )
         app = build(
             household=household,
             preferences=preferences,
@@ -183,6 +201,9 @@ async def open_web(
             library=library or FakeLibrary(),
             artwork=artwork or FakeArtwork(),
             timetable=timetable or FakeTimetable(),
+            catalogue=shelf,
+            lists=lists,
+            watching=watching,
             version="1.2.3",
             settings=web,
             own_names=["nas"],
@@ -199,10 +220,16 @@ async def open_web(
             url=url,
             household=household,
             preferences=preferences,
+            lists=lists,
+            watching=watching,
             clock=clock,
             session=session,
             control=control,
         )
+
+
+def _nobody_listens(_changed: str) -> None:
+    return None
 
 
 async def _answer(response: aiohttp.ClientResponse) -> Answer:

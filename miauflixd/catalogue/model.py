@@ -40,6 +40,9 @@ class Kind(StrEnum):
     EPISODE = "episode"
 
 
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
+
+
 class NoTitleError(NotFoundError):
     """There is no such title, or not for the one who asks."""
 
@@ -89,10 +92,9 @@ class TitleId:
         """
         kind, _, number = text.partition(":")
         # The digits that Python takes for a number are more than ten, and SQLite's numbers fewer.
-        if kind in set(Kind) and number.isascii() and number.isdecimal() and len(number) < 16:  # noqa: PLR2004 -- 64 bits
-            found = cls(Kind(kind), int(number))
-            if str(found) == text:
-                return found
+        is_number = number.isascii() and number.isdecimal() and len(number) < 16  # noqa: PLR2004 -- 64 bits
+        if kind in _KINDS and is_number and (number == "0" or number[0] != "0"):
+            return cls(_KINDS[kind], int(number))
         raise NoTitleError("There is no such title")
 
 

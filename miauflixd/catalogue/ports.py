@@ -1,8 +1,11 @@
 """What the catalogue wants of others."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
+
+from miauflixd.catalogue.model import TitleId
+from miauflixd.catalogue.watching import Step
 
 Clock = Callable[[], datetime]
 """The time of day, in UTC."""
@@ -61,4 +64,16 @@ class Http(Protocol):
             MiauflixdError: there was no whole answer within these bounds.
             OSError: the network does not let us.
         """
+        ...
+
+
+class Outline(Protocol):
+    """Which episodes shows have, as far as is known."""
+
+    async def outline(self, show: TitleId) -> Sequence[Step]:
+        """Return the episodes of a show, specials too; none of a show that is not known."""
+        ...
+
+    async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
+        """Return the show of each of these episodes, without those that are not known."""
         ...

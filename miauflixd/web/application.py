@@ -9,6 +9,8 @@ from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute
 
 from miauflixd.auth.household import Household
+from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.watched import Watching
 from miauflixd.web import openapi
 from miauflixd.web.authentication import Authentication
 from miauflixd.web.client_address import trust_of
@@ -25,6 +27,7 @@ from miauflixd.web.handlers import (
     metrics,
     page,
     playback,
+    progress,
     server,
     setup,
     status,
@@ -33,6 +36,7 @@ from miauflixd.web.handlers import (
     users,
     vpn,
 )
+from miauflixd.web.handlers import lists as list_handlers
 from miauflixd.web.handlers import settings as setting_handlers
 from miauflixd.web.handlers import (
     torrents as torrent_handlers,
@@ -40,6 +44,7 @@ from miauflixd.web.handlers import (
 from miauflixd.web.headers import dress
 from miauflixd.web.keys import (
     ASSETS,
+    CATALOGUE,
     DESCRIPTION,
     DISK,
     DOCTOR,
@@ -48,6 +53,7 @@ from miauflixd.web.keys import (
     IMAGES,
     LIBRARY,
     LIMITS,
+    LISTS,
     METRICS,
     PREFERENCES,
     ROUTES,
@@ -56,10 +62,12 @@ from miauflixd.web.keys import (
     TUNNEL,
     UPTIME,
     VERSION,
+    WATCHING,
 )
 from miauflixd.web.limits import Limits
 from miauflixd.web.nothing import NoImages, NoLibrary
 from miauflixd.web.ports import (
+    Catalogue,
     Disk,
     Endpoints,
     Images,
@@ -97,6 +105,8 @@ EVERY_ROUTE: Sequence[Route] = (
     *torrent_handlers.ROUTES,
     *playback.ROUTES,
     *stream.ROUTES,
+    *list_handlers.ROUTES,
+    *progress.ROUTES,
     *vpn.ROUTES,
     *tasks.ROUTES,
     *metrics.ROUTES,
@@ -115,6 +125,9 @@ def build(
     library: Library | None = None,
     artwork: Images | None = None,
     timetable: Timetable,
+    catalogue: Catalogue,
+    lists: Lists,
+    watching: Watching,
     version: str,
     settings: WebSettings | None = None,
     own_names: Collection[str] | None = None,
@@ -134,6 +147,9 @@ def build(
         library: what there is to watch; nothing when left out.
         artwork: the images; none when left out.
         timetable: what is done by itself.
+        catalogue: what there is to watch.
+        lists: what of it stands together.
+        watching: how far everybody is with it.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
         own_names: names of this machine, by which it may be asked besides its addresses,
@@ -172,6 +188,9 @@ def build(
     app[TORRENTS] = torrents
     app[TUNNEL] = tunnel
     app[ENDPOINTS] = endpoints
+    app[CATALOGUE] = catalogue
+    app[LISTS] = lists
+    app[WATCHING] = watching
     app[DISK] = disk
     app[LIBRARY] = library = library or NoLibrary()
     app[IMAGES] = artwork = artwork or NoImages()

@@ -9,10 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import Viewer
+from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.watched import Watching
 from miauflixd.web.client_address import ClientAddress
 from miauflixd.web.doctor import Doctor
 from miauflixd.web.limits import Limits
 from miauflixd.web.ports import (
+    Catalogue,
     Disk,
     Endpoints,
     Images,
@@ -47,6 +50,9 @@ DOCTOR: web.AppKey[Doctor] = web.AppKey("doctor")
 UPTIME: web.AppKey[Callable[[], float]] = web.AppKey("uptime")
 """Seconds since the start."""
 TIMETABLE: web.AppKey[Timetable] = web.AppKey("timetable")
+CATALOGUE: web.AppKey[Catalogue] = web.AppKey("catalogue")
+LISTS: web.AppKey[Lists] = web.AppKey("lists")
+WATCHING: web.AppKey[Watching] = web.AppKey("watching")
 VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 METRICS: web.AppKey[CollectorRegistry] = web.AppKey("metrics")

@@ -62,21 +62,27 @@ def page_of_sorted(
     """
     start = 0
     if wanted.cursor is not None:
-        start = bisect.bisect_right(everything, _decode(wanted.cursor), key=key)
+        start = bisect.bisect_right(everything, key_in(wanted.cursor), key=key)
     items = everything[start : start + wanted.limit]
     is_last = start + len(items) >= len(everything)
     return Page(
         items=[show(item) for item in items],
-        next_cursor=None if is_last else _encode(key(items[-1])),
+        next_cursor=None if is_last else cursor_for(key(items[-1])),
         total=len(everything),
     )
 
 
-def _encode(key: tuple[float, str]) -> str:
+def cursor_for(key: tuple[float, str]) -> str:
+    """Return a cursor that says: behind this."""
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
 
-def _decode(cursor: str) -> tuple[float, str]:
+def key_in(cursor: str) -> tuple[float, str]:
+    """Return what a cursor was made from.
+
+    Raises:
+        InvalidFieldsError: it is none of ours.
+    """
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[float, str])

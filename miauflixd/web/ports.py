@@ -1,12 +1,13 @@
 """What the web layer wants of others."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
 from miauflixd.catalogue.artwork import ArtworkFigures, Found
+from miauflixd.catalogue.model import Card, EpisodeCard, TitleId
 from miauflixd.catalogue.providers.provider import ProviderState
 from miauflixd.jobs.model import TaskView
 from miauflixd.runtime.disk import Room
@@ -299,6 +300,19 @@ class Timetable(Protocol):
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Follow the tasks: a name whenever that task has changed; what comes too fast is one."""
+        ...
+
+
+class Catalogue(Protocol):
+    """What there is to watch, as far as handlers use it."""
+
+    async def cards(
+        self, ids: Collection[TitleId], viewer: Viewer
+    ) -> Mapping[TitleId, Card | EpisodeCard]:
+        """Return these titles as they stand in rows, in the language that the viewer likes.
+
+        What there is not, and what the viewer may not see, is left out.
+        """
         ...
 
 
