@@ -6,13 +6,12 @@ from typing import get_args
 
 import pytest
 
-from miauflixd.egress.client import Response
 from miauflixd.egress.clients import host_client
 from miauflixd.errors import InvalidInputError, MiauflixdError
+from miauflixd.runtime.http_headers import retry_after
 from miauflixd.runtime.secrets import Secret
 from miauflixd.tunnel.model import Credentials
 from miauflixd.tunnel.ports import Http
-from miauflixd.tunnel.providers.api import retry_after
 from miauflixd.tunnel.providers.nordvpn import NordVpn
 from miauflixd.tunnel.providers.provider import (
     NoServerError,
@@ -310,9 +309,8 @@ async def test_neither_token_nor_key_is_logged_or_shown(nordvpn, fake, caplog):
 )
 def test_how_long_to_stay_away_is_read_by_the_server_s_own_clock(header, seconds):
     headers = {"retry-after": header, "DATE": "Sun, 22 Nov 2026 20:00:00 GMT"}
-    answer = Response(status=429, headers=headers, body=b"", url="")
 
-    assert retry_after(answer) == seconds
+    assert retry_after(headers) == seconds
 
 
 async def test_asking_can_be_given_up_at_any_time(nordvpn, fake):

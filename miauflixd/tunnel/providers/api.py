@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import NoReturn, TypeVar
 
 import msgspec
 
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.http_headers import retry_after
 from miauflixd.tunnel.ports import Http, Response
 from miauflixd.tunnel.providers.provider import ProviderRefusedError, ProviderUnavailableError
 
@@ -20,9 +20,6 @@ _WITHIN = 15.0
 
 _LIMIT = 8 * 1024 * 1024
 """Bytes of an answer; the longest list of servers has two million."""
-
-_RETRY_AFTER_LIMIT = 24 * 3600.0
-"""Seconds for which we let ourselves be sent away at most."""
 
 _OK = 200
 _NOT_MODIFIED = 304
@@ -89,12 +86,12 @@ class Api:
             raise ProviderRefusedError(refused)
         if status == _TOO_MANY:
             raise ProviderUnavailableError(
-                f"{self._company} was asked too often", retry_after=retry_after(response)
+                f"{self._company} was asked too often", retry_after=retry_after(response.headers)
             )
         if status >= _BROKEN:
             raise ProviderUnavailableError(
                 f"{self._company} has a problem of its own (status {status})",
-                retry_after=retry_after(response),
+                retry_after=retry_after(response.headers),
             )
         raise RequestRefusedError(self._company, status, self._code(response))
 
@@ -154,23 +151,3 @@ class RequestRefusedError(ProviderUnavailableError):
 
 class _Problem(msgspec.Struct):
     code: str = ""
-
-
-def header(response: Response, name: str) -> str | None:
-    """Return a header, in whatever case it was sent."""
-    wanted = name.lower()
-    return next((value for key, value in response.headers.items() if key.lower() == wanted), None)
-
-
-def retry_after(response: Response) -> float | None:
-    """Return for how many seconds the server asks to be left alone, if it does."""
-    text = (header(response, "Retry-After") or "").strip()
-    if text.isascii() and text.isdecimal():
-        return min(float(text[:9]), _RETRY_AFTER_LIMIT)
-    try:
-        # Against the server's clock: ours may be years behind before it has been set.
-        until = parsedate_to_datetime(text)
-        now = parsedate_to_datetime(header(response, "Date") or "")
-        return min(max((until - now).total_seconds(), 0.0), _RETRY_AFTER_LIMIT)
-    except (TypeError, ValueError, OverflowError):
-        return None

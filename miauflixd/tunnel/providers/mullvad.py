@@ -12,10 +12,11 @@ import msgspec
 from msgspec import Struct, field
 
 from miauflixd.errors import InvalidInputError
+from miauflixd.runtime.http_headers import header
 from miauflixd.runtime.secrets import Secret
 from miauflixd.tunnel.model import Credentials, EndpointSpec
 from miauflixd.tunnel.ports import Http
-from miauflixd.tunnel.providers.api import Api, RequestRefusedError, header
+from miauflixd.tunnel.providers.api import Api, RequestRefusedError
 from miauflixd.tunnel.providers.places import matching_city, matching_country, shown
 from miauflixd.tunnel.providers.provider import (
     City,
@@ -251,7 +252,7 @@ class Mullvad:
                 raise ProviderUnavailableError("Mullvad says that nothing changed, since nothing")
             return known
         answer = self._api.decode(response, _List)
-        fresh = _Relays(etag=header(response, "ETag"), api=self._api, answer=answer)
+        fresh = _Relays(etag=header(response.headers, "ETag"), api=self._api, answer=answer)
         if not fresh.relays:
             raise ProviderUnavailableError("Mullvad names no relay now that can be used")
         self._known = fresh
