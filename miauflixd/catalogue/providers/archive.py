@@ -7,8 +7,8 @@ been given several times. And what is not sorted to the last key comes twice, or
 
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
@@ -40,6 +40,8 @@ from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.priority import Priority
 
 WIDER = ListSlug("archive-wider")
+
+_COMPANY = "The Internet Archive"
 
 _PER_SECOND = 2.5
 """Requests that may begin in a second: the Archive's regulars keep 300 to 500 ms between them."""
@@ -117,33 +119,34 @@ class Archive:
             clock: the time of day.
             others: of `PoliteApi.open`, for tests.
         """
-        usual: dict[str, Any] = {"pace": Pace(per_second=_PER_SECOND, burst=1, at_once=_AT_ONCE)}
+        usual: dict[str, Any] = {
+            "pace": Pace(company=_COMPANY, per_second=_PER_SECOND, burst=1, at_once=_AT_ONCE)
+        }
         async with PoliteApi.open(
             http=http,
             name="archive",
-            company="The Internet Archive",
+            company=_COMPANY,
             base=settings.archive_url,
             official=ARCHIVE,
             clock=clock,
             refusal="It asks for no key, so this is a problem of its own",
             **(usual | others),
         ) as api:
-            yield cls(
-                api=api, wanted=settings.archive, wider=settings.archive_wider, clock=clock
-            )
+            yield cls(api=api, wanted=settings.archive, wider=settings.archive_wider, clock=clock)
 
     def state(self) -> ProviderState:
+        """See `Provider`."""
         return self._api.health.state()
 
     async def check(self) -> ProviderState:
+        """See `Provider`."""
         if self._wanted:
-            try:
+            with suppress(MiauflixdError):  # The state says so.
                 await self._search("mediatype:movies", rows=1, priority=Priority.WAITED_FOR)
-            except MiauflixdError:
-                pass  # The state says so.
         return self.state()
 
     def lists(self) -> Sequence[ProviderList]:
+        """See `Provider`."""
         if not self._wanted:
             return ()
         found = [
@@ -152,12 +155,17 @@ class Archive:
         ]
         if self._wider:
             title = "Most watched at the Internet Archive"
-            found.append(
-                ProviderList(slug=WIDER, title=title, kind="movie", pages=_WIDER_PAGES)
-            )
+            found.append(ProviderList(slug=WIDER, title=title, kind="movie", pages=_WIDER_PAGES))
         return found
 
     async def page(self, slug: ListSlug, number: int) -> Page[Facts]:
+        """Return a part of a list; asked for again within a day, the same.
+
+        Raises:
+            GoneError: there is no such list.
+            ProviderUnavailableError: no usable answer, or one so short that it is not believed:
+                what was there before is better.
+        """
         self._require_wanted()
         kept = self._kept.get((slug, number))
         if kept is not None and self._monotonic() < kept[0]:
@@ -173,12 +181,17 @@ class Archive:
         return page
 
     async def details(self, kind: Kind, ids: OutsideIds, *, priority: Priority) -> Facts:
+        """Return what it knows of a film.
+
+        Raises:
+            GoneError: it has none of this identifier, or not for everybody.
+        """
         self._require_wanted()
         identifier = ids.archive or ""
         if kind is not Kind.MOVIE or not IDENTIFIER.match(identifier):
             raise GoneError("The Internet Archive does not know this")
         raw = await self._api.get(
-            f"/metadata/{identifier}", kind=_JSON_VALUE, priority=priority, cached=False
+            f"/metadata/{identifier}", kind=object, priority=priority, cached=False
         )
         metadata = metadata_of(raw)
         item = None
@@ -190,6 +203,7 @@ class Archive:
         return self._facts(item, full=True)
 
     async def search(self, text: str, *, kind: Kind | None = None) -> Sequence[Facts]:
+        """Return what has these words in its title; see `Provider`."""
         self._require_wanted()
         if kind not in (None, Kind.MOVIE):
             return ()
@@ -304,12 +318,10 @@ class Archive:
             raise ProviderOffError("The settings do not want the Internet Archive")
 
 
-_JSON_VALUE: Final[type[Any]] = object
-"""Whatever JSON says: of an item that is not there, an empty list."""
-
-
 def _words(text: str) -> list[str]:
     """Return the words of a title, or of what somebody typed, however they are written."""
     plain = unicodedata.normalize("NFKD", text[:200]).casefold()
-    letters = "".join(one for one in plain if not unicodedata.combining(one) and one not in "'\u2019")
+    letters = "".join(
+        one for one in plain if not unicodedata.combining(one) and one not in "'\u2019"
+    )
     return "".join(one if one.isalnum() else " " for one in letters).split()[:12]

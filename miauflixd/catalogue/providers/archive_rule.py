@@ -39,6 +39,8 @@ CURATED = frozenset(
 )
 """Collections that are looked after, in small letters: the Archive writes `SciFi_Horror`, too."""
 
+_CAPITALS = frozenset({"Comedy_Films", "FedFlix", "Film_Noir", "SciFi_Horror"})
+
 WITHHELD = frozenset({"inlibrary", "printdisabled", "stream_only"})
 """Collections of what may be borrowed or looked at, and not be downloaded."""
 
@@ -148,11 +150,8 @@ def these(identifiers: Collection[str]) -> str:
 
 def anything_free(free_until: int) -> str:
     """Return the question for what may be shown without a person having looked at it."""
-    # By the names that they have there: the index knows capital letters.
-    collections = " OR ".join(
-        "SciFi_Horror Comedy_Films Film_Noir FedFlix".split()
-        + sorted(CURATED - {"scifi_horror", "comedy_films", "fedflix"})
-    )
+    # In capitals too: whether the index tells them apart is not written down anywhere.
+    collections = " OR ".join(sorted(CURATED | _CAPITALS))
     return (
         f"mediatype:movies AND collection:({collections})"
         f" AND NOT collection:({' OR '.join(sorted(WITHHELD))})"

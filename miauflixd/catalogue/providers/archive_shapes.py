@@ -1,7 +1,7 @@
 """What the Internet Archive answers, and what we make of it. No I/O.
 
-Whatever a field holds elsewhere, here it may hold a list of it, a number in quotes, or nonsense that
-an uploader has typed. So everything is taken as it comes, and read with care.
+Whatever a field holds elsewhere, here it may hold a list of it, a number in quotes, or nonsense
+that an uploader has typed. So everything is taken as it comes, and read with care.
 """
 
 import re
@@ -49,9 +49,9 @@ _DAY = 24 * 3600
 """Seconds; nothing that is shown takes longer."""
 
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,4}):(\d{1,2})(?:[.,]\d{1,6})?\Z", re.ASCII)
-_HOURS = re.compile(r"(\d{1,2})\s*(?:h|hr|hrs|hours?)\b", re.ASCII | re.IGNORECASE)
-_MINUTES = re.compile(r"(\d{1,4})\s*(?:m|min|mins|minutes?)\b", re.ASCII | re.IGNORECASE)
-_SECONDS = re.compile(r"(\d{1,5})\s*(?:s|sec|secs|seconds?)\b", re.ASCII | re.IGNORECASE)
+_HOURS = re.compile(r"(\d{1,2})\s*(?:h|hr|hrs|hours?)(?![a-z])", re.ASCII | re.IGNORECASE)
+_MINUTES = re.compile(r"(\d{1,4})\s*(?:m|min|mins|minutes?)(?![a-z])", re.ASCII | re.IGNORECASE)
+_SECONDS = re.compile(r"(\d{1,5})\s*(?:s|sec|secs|seconds?)(?![a-z])", re.ASCII | re.IGNORECASE)
 _IMDB = re.compile(r"urn:imdb:(tt\d{7,10})\Z", re.ASCII | re.IGNORECASE)
 
 _VALUES = 50
@@ -209,7 +209,7 @@ def facts_of(item: Item, *, seen: Reviewed | None, full: bool) -> Facts:
         full=full,
         runtime=item.runtime,
         credits=tuple(Credit(name=name, part="creator") for name in item.creators) if full else (),
-        images=(Image(role="poster", key=poster),) if full else (),
+        images=(Image(role="poster", key=poster),) if full and poster is not None else (),
     )
 
 
