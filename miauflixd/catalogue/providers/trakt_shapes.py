@@ -1,39 +1,50 @@
 """What Trakt answers, and what we make of it. No I/O."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from miauflixd.catalogue import text
 from miauflixd.catalogue.model import Facts, GenreSlug, Kind, Locale, OutsideIds, Text
 from miauflixd.catalogue.trakt_model import Watched
+
+Token = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,2048}\Z")]
+"""Whatever it is, it stands in a header."""
 
 _GENRES = 20
 
 _ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-class DeviceCodeAnswer(msgspec.Struct):
+class DeviceCodeAnswer(msgspec.Struct, frozen=True):
     """A code to type, and another to ask with."""
 
-    device_code: str
-    user_code: str
-    verification_url: str
+    device_code: Token
+    user_code: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,32}\Z")]
+    # It is shown, and made into a link: nothing but a page may hide behind it.
+    verification_url: Annotated[str, Meta(pattern=r"^https?://[\w.:/-]{1,200}\Z")]
     expires_in: float
     interval: float
 
 
-class TokenAnswer(msgspec.Struct):
+class TokenAnswer(msgspec.Struct, frozen=True):
     """A pair of tokens."""
 
-    access_token: str
-    refresh_token: str
+    access_token: Token
+    refresh_token: Token
     expires_in: float
     """Seconds."""
 
 
-class ListAnswer(msgspec.Struct):
+class OauthProblem(msgspec.Struct, frozen=True):
+    """Why there are no tokens."""
+
+    error: str = ""
+
+
+class ListAnswer(msgspec.Struct, frozen=True):
     """A list, without what is in it."""
 
     ids: dict[str, Any]
@@ -46,7 +57,7 @@ class ListAnswer(msgspec.Struct):
         return text.whole_number(self.ids.get("trakt"), least=1)
 
 
-class LikedAnswer(msgspec.Struct):
+class LikedAnswer(msgspec.Struct, frozen=True):
     """A list of somebody else's."""
 
     list: ListAnswer
