@@ -103,6 +103,7 @@ class FakeTrakt:
         if self.trouble == "hung up":
             assert request.transport is not None
             request.transport.abort()
+            return web.Response(status=500)  # Nobody gets it.
         return self._instead() or await handler(request)
 
     def _instead(self) -> web.Response | None:

@@ -1,12 +1,14 @@
 """Somebody's account with Trakt over a real database, and time that passes when it is told to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from miauflixd.auth.model import UserId
+from miauflixd.catalogue.ports import Http, Response
 from miauflixd.catalogue.providers.pace import Pace
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.catalogue.trakt_accounts import TraktAccounts
@@ -24,11 +26,40 @@ BEN = UserId("ben")
 MASTER_KEY = bytes(range(32))
 
 
+class Quiet:
+    """The HTTP client, and a way to see whether everything that was begun has come to rest."""
+
+    def __init__(self, http: Http, database: Database) -> None:
+        self._http = http
+        self._database = database
+        self._under_way = 0
+
+    async def request(self, *args: Any, **kwargs: Any) -> Response:
+        self._under_way += 1
+        try:
+            return await self._http.request(*args, **kwargs)
+        finally:
+            self._under_way -= 1
+
+    async def settled(self) -> None:
+        """Wait until nothing goes on but pauses: no request, and nothing in the database."""
+        calm = 0
+        while calm < 2:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            calm = 0 if self._under_way else calm + 1
+            # What was begun in the database's thread is through when this is.
+            await self._database.run(lambda: None)
+            if self._under_way:
+                await asyncio.sleep(0.001)
+
+
 class Pauses:
     """Pauses that end when a test lets the time pass."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, quiet: Quiet) -> None:
         self._clock = clock
+        self._quiet = quiet
         self._waiting: list[tuple[float, asyncio.Future[None]]] = []
 
     async def __call__(self, seconds: float) -> None:
@@ -39,7 +70,7 @@ class Pauses:
     async def pass_by(self, seconds: float) -> None:
         """Let so much time pass, with whatever happens meanwhile."""
         until = self._clock.seconds() + seconds
-        await settled()
+        await self._quiet.settled()
         while (due := min((at for at, _ in self._waiting), default=until + 1)) <= until:
             self._clock.pass_by(seconds=max(due - self._clock.seconds(), 0))
             ended = [one for at, one in self._waiting if at <= due]
@@ -47,24 +78,8 @@ class Pauses:
             for one in ended:
                 if not one.done():
                     one.set_result(None)
-            await settled()
+            await self._quiet.settled()
         self._clock.pass_by(seconds=until - self._clock.seconds())
-
-
-async def settled() -> None:
-    """Let what is under way come to its next pause.
-
-    What goes over a socket, or through the database's thread, takes real time, if little; so that
-    tests wait for what they want to see with `until`.
-    """
-    for _ in range(20):
-        await asyncio.sleep(0.0005)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for something; the test's own timeout is its end."""
-    while not true():
-        await asyncio.sleep(0.001)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +96,8 @@ class House:
         fake.typed = "pending"
         await self.accounts.begin(user_id)
         fake.typed = "yes"
-        while self.accounts.state(user_id).state == "waiting":
-            await self.pauses.pass_by(5)
+        await self.pauses.pass_by(5)
+        assert self.accounts.state(user_id).state == "linked"
 
 
 @asynccontextmanager
@@ -96,12 +111,13 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """Have a house for the length of the block; another one in the same folder is a restart."""
     clock = clock or Clock()
-    pauses = Pauses(clock)
     async with (
         serving(fake) as base,
         host_client() as http,
         Database.open(folder / "house.sqlite3") as database,
     ):
+        quiet = Quiet(http, database)
+        pauses = Pauses(clock, quiet)
         settings = CatalogueSettings(
             trakt_url=base,
             trakt_client_id=Secret(CLIENT_ID) if on else None,
@@ -109,7 +125,7 @@ async def open_house(
         )
         store = TraktStore(database=database, sealer=Sealer(key))
         accounts = await TraktAccounts.open(
-            http=http,
+            http=quiet,
             settings=settings,
             store=store,
             clock=clock,
@@ -117,5 +133,5 @@ async def open_house(
             pause=pauses,
         )
         async with running("trakt", accounts.run):
-            await settled()
+            await quiet.settled()
             yield House(accounts=accounts, store=store, clock=clock, pauses=pauses)
