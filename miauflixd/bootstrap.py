@@ -9,12 +9,16 @@ import pwd
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from miauflixd import __version__
 from miauflixd.auth.household import Household
+from miauflixd.catalogue.settings import CatalogueSettings
+from miauflixd.catalogue.trakt_accounts import TraktAccounts
+from miauflixd.catalogue.trakt_store import TraktStore
 from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config, LogSettings
@@ -161,6 +165,14 @@ async def application(
         )
         await stack.enter_async_context(running("passage", passage.run))
 
+        trakt_accounts = await TraktAccounts.open(
+            http=http,
+            settings=CatalogueSettings(),
+            store=TraktStore(database=database, sealer=sealer),
+            clock=_now,
+        )
+        await stack.enter_async_context(running("trakt", trakt_accounts.run))
+
         preferences.audited_by(household.audit)
         preferences.on_change("torrents", passage.configure)
         preferences.on_change("vpn", endpoints.configure)
@@ -173,12 +185,17 @@ async def application(
             torrents=torrents,
             tunnel=tunnel,
             endpoints=endpoints,
+            trakt_accounts=trakt_accounts,
             version=__version__,
             settings=config.web,
         )
         url = await stack.enter_async_context(web_server.serve(app, _with_control(config.web)))
         await household.setup_code.announce()
         yield Application(url=url, torrents=torrents, tunnel=tunnel)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _set_log_level(settings: LogSettings) -> None:

@@ -25,6 +25,7 @@ from miauflixd.web.ports import SettingProblem, SettingValue, SettingView
 from miauflixd.web.routes import Policy, Route
 from tests.auth_house import Clock
 from tests.fakes import FakeTorrents
+from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
 
 MASTER_KEY = bytes(range(32))
@@ -93,6 +94,7 @@ class Doorstep:
             "torrents": FakeTorrents(),
             "tunnel": NoTunnel(),
             "endpoints": NoEndpoints(),
+            "trakt_accounts": NoTrakt(),
             "version": "1.2.3",
             "own_names": ["nas"],
             "clock": self.clock.seconds,

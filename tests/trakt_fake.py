@@ -13,6 +13,11 @@ from typing import Any, Literal
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from miauflixd.auth.model import UserId
+from miauflixd.catalogue.providers.provider import ProviderOffError
+from miauflixd.catalogue.trakt_model import DeviceCode, TraktLink
+from tests.auth_house import EPOCH
+
 CLIENT_ID = "made-up-client-id"
 CLIENT_SECRET = "made-up-client-secret"
 
@@ -228,6 +233,19 @@ def _page(request: web.Request, everything: list[Any]) -> web.Response:
             "X-Pagination-Page-Count": str(-(-len(everything) // limit)),
         },
     )
+
+
+class NoTrakt:
+    """The accounts of a house that has no application at Trakt."""
+
+    def state(self, user_id: UserId) -> TraktLink:
+        return TraktLink(state="off", since=EPOCH, reason="It is off", next="Nothing")
+
+    async def begin(self, user_id: UserId) -> DeviceCode:
+        raise ProviderOffError("The settings have no application at Trakt")
+
+    async def unlink(self, user_id: UserId) -> None:
+        return None
 
 
 def movie(number: int, **fields: Any) -> dict[str, Any]:

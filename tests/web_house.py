@@ -18,12 +18,13 @@ from miauflixd.database.database import Database
 from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.vault.sealing import Sealer
 from miauflixd.web.application import build
-from miauflixd.web.ports import Endpoints, Torrents, Tunnel
+from miauflixd.web.ports import Endpoints, Torrents, Trakt, Tunnel
 from miauflixd.web.server import serve
 from miauflixd.web.settings import WebSettings
 from tests.auth_house import Clock
 from tests.contract import kept
 from tests.fakes import FakeTorrents
+from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
 
 MASTER_KEY = bytes(range(32))
@@ -117,6 +118,7 @@ async def open_web(
     torrents: Torrents | None = None,
     tunnel: Tunnel | None = None,
     endpoints: Endpoints | None = None,
+    trakt: Trakt | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -129,6 +131,7 @@ async def open_web(
         torrents: the sources; a fake's when left out.
         tunnel: none when left out.
         endpoints: none when left out.
+        trakt: off when left out.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -161,6 +164,7 @@ async def open_web(
             torrents=torrents or FakeTorrents(),
             tunnel=tunnel or NoTunnel(),
             endpoints=endpoints or NoEndpoints(),
+            trakt_accounts=trakt or NoTrakt(),
             version="1.2.3",
             settings=web,
             own_names=["nas"],

@@ -26,6 +26,7 @@ from miauflixd.web.handlers import (
     server,
     setup,
     stream,
+    trakt,
     users,
     vpn,
 )
@@ -44,11 +45,12 @@ from miauflixd.web.keys import (
     PREFERENCES,
     ROUTES,
     TORRENTS,
+    TRAKT,
     TUNNEL,
     VERSION,
 )
 from miauflixd.web.limits import Limits
-from miauflixd.web.ports import Endpoints, Preferences, Torrents, Tunnel
+from miauflixd.web.ports import Endpoints, Preferences, Torrents, Trakt, Tunnel
 from miauflixd.web.problems import problems, remember_start
 from miauflixd.web.rate_limits import NoRateLimits, RateLimits, Streams
 from miauflixd.web.routes import Route
@@ -75,6 +77,7 @@ EVERY_ROUTE: Sequence[Route] = (
     *torrent_handlers.ROUTES,
     *playback.ROUTES,
     *stream.ROUTES,
+    *trakt.ROUTES,
     *vpn.ROUTES,
     *metrics.ROUTES,
 )
@@ -88,6 +91,7 @@ def build(
     torrents: Torrents,
     tunnel: Tunnel,
     endpoints: Endpoints,
+    trakt_accounts: Trakt,
     version: str,
     settings: WebSettings | None = None,
     own_names: Collection[str] | None = None,
@@ -103,6 +107,7 @@ def build(
         torrents: where sources are.
         tunnel: how the swarm is reached.
         endpoints: where the tunnel may lead to.
+        trakt_accounts: who is linked with Trakt.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
         own_names: names of this machine, by which it may be asked besides its addresses,
@@ -141,6 +146,7 @@ def build(
     app[TORRENTS] = torrents
     app[TUNNEL] = tunnel
     app[ENDPOINTS] = endpoints
+    app[TRAKT] = trakt_accounts
     app[METRICS] = metrics.registry(torrents=torrents, tunnel=tunnel, version=version)
     app[VERSION] = version
     app[LIMITS] = limits or Limits()

@@ -11,7 +11,7 @@ from miauflixd.auth.household import Household
 from miauflixd.auth.model import Viewer
 from miauflixd.web.client_address import ClientAddress
 from miauflixd.web.limits import Limits
-from miauflixd.web.ports import Endpoints, Preferences, Torrents, Tunnel
+from miauflixd.web.ports import Endpoints, Preferences, Torrents, Trakt, Tunnel
 from miauflixd.web.routes import Route
 
 
@@ -30,6 +30,7 @@ PREFERENCES: web.AppKey[Preferences] = web.AppKey("preferences")
 TORRENTS: web.AppKey[Torrents] = web.AppKey("torrents")
 TUNNEL: web.AppKey[Tunnel] = web.AppKey("tunnel")
 ENDPOINTS: web.AppKey[Endpoints] = web.AppKey("endpoints")
+TRAKT: web.AppKey[Trakt] = web.AppKey("trakt")
 VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 METRICS: web.AppKey[CollectorRegistry] = web.AppKey("metrics")

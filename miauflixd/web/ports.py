@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
+from miauflixd.catalogue.trakt_model import DeviceCode, TraktLink
 from miauflixd.torrents.model import Source, SourceFile, SourceId
 from miauflixd.torrents.reader import Span
 from miauflixd.tunnel.importing import File, Preview
@@ -191,6 +192,27 @@ class Endpoints(Protocol):
             NoEndpointError: one of them is not there.
             FolderEndpointError: one of them is not ours to move.
         """
+        ...
+
+
+class Trakt(Protocol):
+    """People's accounts with Trakt, as far as handlers use them."""
+
+    def state(self, user_id: UserId) -> TraktLink:
+        """Return how somebody's account is."""
+        ...
+
+    async def begin(self, user_id: UserId) -> DeviceCode:
+        """Return a code for somebody to type at Trakt; the same one while it waits already.
+
+        Raises:
+            AlreadyLinkedError: they are linked.
+            ProviderUnavailableError: Trakt does not answer, or the settings do not want it.
+        """
+        ...
+
+    async def unlink(self, user_id: UserId) -> None:
+        """Forget somebody's account, if there is one."""
         ...
 
 

@@ -7,7 +7,7 @@ from msgspec import UNSET, structs
 
 from miauflixd.auth.model import NewUser, User, UserChanges, UserId
 from miauflixd.web.bodies import FieldProblem, InvalidFieldsError, answer, json_body, query
-from miauflixd.web.keys import HOUSEHOLD
+from miauflixd.web.keys import HOUSEHOLD, TRAKT
 from miauflixd.web.paging import Page, PageQuery, page_of
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.user_shapes import (
@@ -77,6 +77,7 @@ async def remove(request: web.Request) -> web.Response:
     user_id = _user_id(request)
     await household.accounts.delete(user_id, actor=actor(request))
     await household.purpose_keys.forget_user(user_id)
+    await request.app[TRAKT].unlink(user_id)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
