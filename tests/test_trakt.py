@@ -12,9 +12,15 @@ import msgspec
 import pytest
 
 from miauflixd.catalogue.model import Kind
-from miauflixd.catalogue.providers.provider import ProviderOffError, ProviderUnavailableError
+from miauflixd.catalogue.providers.provider import ProviderUnavailableError
 from miauflixd.catalogue.providers.trakt_shapes import DeviceCodeAnswer, TokenAnswer
-from miauflixd.catalogue.trakt_model import AlreadyLinkedError, NotLinkedError, StoredLink, Tokens
+from miauflixd.catalogue.trakt_model import (
+    AlreadyLinkedError,
+    NotLinkedError,
+    StoredLink,
+    Tokens,
+    TraktOffError,
+)
 from miauflixd.errors import StorageFullError
 from miauflixd.vault.sealing import UnsealError
 from tests.auth_house import EPOCH, Clock
@@ -185,7 +191,7 @@ async def test_who_is_linked_unlinks_before_linking_another(house, fake):
 async def test_without_an_application_it_is_off(tmp_path, fake):
     async with open_house(tmp_path, fake, on=False) as house:
         assert house.accounts.state(ANNA).state == "off"
-        with pytest.raises(ProviderOffError):
+        with pytest.raises(TraktOffError):
             await house.accounts.begin(ANNA)
         with pytest.raises(NotLinkedError):
             await house.accounts.lists(ANNA)

@@ -88,7 +88,7 @@ async def test_without_an_application_it_is_off(tmp_path):
 
         assert (await web.ask("GET", "/api/trakt", token=token)).body["state"] == "off"
         answer = await web.ask("POST", "/api/trakt/link", token=token)
-        assert (answer.status, answer.code) == (503, "provider_off")
+        assert (answer.status, answer.code) == (409, "trakt_off")
 
 
 async def test_it_is_for_people_who_are_signed_in(web):

@@ -14,8 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from miauflixd.auth.model import UserId
-from miauflixd.catalogue.providers.provider import ProviderOffError
-from miauflixd.catalogue.trakt_model import DeviceCode, TraktLink
+from miauflixd.catalogue.trakt_model import DeviceCode, TraktLink, TraktOffError
 from tests.auth_house import EPOCH
 
 CLIENT_ID = "made-up-client-id"
@@ -242,7 +241,7 @@ class NoTrakt:
         return TraktLink(state="off", since=EPOCH, reason="It is off", next="Nothing")
 
     async def begin(self, user_id: UserId) -> DeviceCode:
-        raise ProviderOffError("The settings have no application at Trakt")
+        raise TraktOffError("The settings have no application at Trakt")
 
     async def unlink(self, user_id: UserId) -> None:
         return None

@@ -19,7 +19,7 @@ from miauflixd.auth.model import UserId
 from miauflixd.catalogue import text
 from miauflixd.catalogue.ports import Clock, Http
 from miauflixd.catalogue.providers.pace import Pace
-from miauflixd.catalogue.providers.provider import GoneError, ProviderOffError
+from miauflixd.catalogue.providers.provider import GoneError
 from miauflixd.catalogue.providers.trakt_api import (
     COMPANY,
     POSTS_PER_SECOND,
@@ -43,6 +43,7 @@ from miauflixd.catalogue.trakt_model import (
     NotLinkedError,
     TraktLink,
     TraktList,
+    TraktOffError,
     Watched,
 )
 from miauflixd.catalogue.trakt_scrobbles import Scrobbles
@@ -200,14 +201,14 @@ class TraktAccounts:
         """Return a code for somebody to type at Trakt; the same one while it waits already.
 
         Raises:
-            ProviderOffError: the settings have no application at Trakt.
+            TraktOffError: the settings have no application at Trakt.
             AlreadyLinkedError: they are linked.
             ProviderUnavailableError: Trakt does not answer.
         """
         # One at a time: of two that come at once, the second is to see the first one's code.
         async with self._beginning:
             if not self._api.is_on:
-                raise ProviderOffError("The settings have no application at Trakt")
+                raise TraktOffError("The settings have no application at Trakt")
             if self._links.is_linked(user_id):
                 raise AlreadyLinkedError("An account is linked already. Unlink it first")
             waiting = self._waiting.get(user_id)

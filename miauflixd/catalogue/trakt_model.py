@@ -17,6 +17,12 @@ Action = Literal["start", "pause", "stop"]
 """What a player did; a stop above 80 % is, to Trakt, that it was watched."""
 
 
+class TraktOffError(ConflictError):
+    """The settings have no application at Trakt, so nobody can be linked."""
+
+    code = "trakt_off"
+
+
 class NotLinkedError(ConflictError):
     """There is no account with Trakt to do it with."""
 

@@ -206,8 +206,9 @@ class Trakt(Protocol):
         """Return a code for somebody to type at Trakt; the same one while it waits already.
 
         Raises:
+            TraktOffError: the settings have no application at Trakt.
             AlreadyLinkedError: they are linked.
-            ProviderUnavailableError: Trakt does not answer, or the settings do not want it.
+            ProviderUnavailableError: Trakt does not answer.
         """
         ...
 

@@ -46,8 +46,8 @@ ROUTES = (
         response=TraktShape,
         status=HTTPStatus.ACCEPTED,
         other={
-            HTTPStatus.CONFLICT: "An account is linked already",
-            HTTPStatus.SERVICE_UNAVAILABLE: "Trakt does not answer, or the settings do not want it",
+            HTTPStatus.CONFLICT: "An account is linked already, or nobody can be",
+            HTTPStatus.SERVICE_UNAVAILABLE: "Trakt does not answer",
         },
     ),
     Route(
