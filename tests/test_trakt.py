@@ -21,7 +21,7 @@ from miauflixd.catalogue.trakt_model import (
     Tokens,
     TraktOffError,
 )
-from miauflixd.errors import StorageFullError
+from miauflixd.errors import MiauflixdError, StorageFullError
 from miauflixd.vault.sealing import UnsealError
 from tests.auth_house import EPOCH, Clock
 from tests.trakt_fake import CLIENT_SECRET, FakeTrakt, Trouble, movie, show
@@ -465,8 +465,24 @@ async def test_who_unlinks_while_a_pair_is_renewed_is_unlinked(tmp_path, fake):
         assert fake.access == set()
 
 
+async def test_stopping_waits_for_a_pair_that_is_on_its_way(tmp_path, fake):
+    clock = Clock()
+    fake.held["/oauth/token"] = asyncio.Event()
+    async with asyncio.TaskGroup() as group, open_house(tmp_path, fake, clock=clock) as house:
+        await house.link(fake)
+        clock.pass_by(hours=13)
+        group.create_task(refused(house.accounts.lists(ANNA)))
+        while "POST /oauth/token" not in fake.asked:
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.05, fake.held["/oauth/token"].set)
+
+    async with open_house(tmp_path, fake, clock=clock) as house:
+        assert (await tokens_of(house)).access.reveal() == "access-2"
+        assert fake.asked.count("POST /oauth/token") == 1
+
+
 async def refused(asking: Any) -> None:
-    with suppress(NotLinkedError):
+    with suppress(MiauflixdError):
         await asking
 
 

@@ -4,6 +4,7 @@ Names and titles are made up. A test says what somebody does at Trakt (`fake.typ
 `fake.trouble` or lets single answers go wrong (`fake.answers`) before it asks.
 """
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -65,6 +66,8 @@ class FakeTrakt:
         """By the number of the list, or the path of a public one."""
         self.titles: dict[str, Any] = {}
         """In full, by `/movies/1`."""
+        self.held: dict[str, asyncio.Event] = {}
+        """Paths that are answered only then."""
         self.asked: list[str] = []
         self.told: list[tuple[str, Any]] = []
         self.revoked: list[str] = []
@@ -102,6 +105,8 @@ class FakeTrakt:
             return web.Response(status=412)
         if request.headers.get("trakt-api-key") != CLIENT_ID:
             return web.Response(status=403)
+        if (held := self.held.get(request.path)) is not None:
+            await held.wait()
         if self.answers[request.path]:
             return web.Response(status=self.answers[request.path].pop(0))
         if self.trouble == "hung up":

@@ -35,6 +35,9 @@ _LONGEST = 90 * 24 * 3600.0
 """Seconds that a pair may live. Trakt says a day since 2025, and three months before; what is not
 between these is nonsense, and would have us ask all the time or never."""
 
+_GRACE = 10.0
+"""Seconds for which stopping waits for a renewal: what one exchange takes at most, and a write."""
+
 _ATTEMPTS = 3
 _BETWEEN = 30.0
 """Attempts to have Trakt forget a token, and seconds between them: it asks for 30 after a failure
@@ -92,6 +95,9 @@ class TraktLinks:
                 yield group
             finally:
                 self._group = None
+                # The old pair is used up already: what is on its way is worth waiting for.
+                if self._renewals:
+                    await asyncio.wait(self._renewals.values(), timeout=_GRACE)
 
     def spawn(self, work: Coroutine[None, None, None], *, name: str) -> None:
         """Have something done in the background; it must not raise.
