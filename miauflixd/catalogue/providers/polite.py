@@ -45,7 +45,7 @@ _WITHIN = 15.0
 _PERSON_WITHIN = 6.0
 """Seconds that a person waits for an answer, with all that it takes to get one."""
 
-_DELAYS = (0.5, 2.0)
+DELAYS = (0.5, 2.0)
 """Seconds, on average, before it is tried again; so often and no more."""
 
 _LIMIT = 8 * 2**20
@@ -151,7 +151,7 @@ class PoliteApi:
         posts: Pace | None = None,
         within: float = _WITHIN,
         person_within: float = _PERSON_WITHIN,
-        delays: Sequence[float] = _DELAYS,
+        delays: Sequence[float] = DELAYS,
         keep: int = _KEEP,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

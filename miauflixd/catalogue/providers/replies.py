@@ -1,5 +1,6 @@
 """What a provider's API answered, and what is to be thought of it. No I/O."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -42,7 +43,7 @@ _TOO_MANY = 429
 _REJECTED = range(400, 500)
 _BROKEN = range(500, 600)
 
-_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises over bytes that are no JSON, or not the JSON that was expected."""
 
 
@@ -112,9 +113,20 @@ def decoded(company: str, body: bytes, kind: type[T]) -> T:
         ProviderUnavailableError: it says something else.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
+        return _decoded(body, kind)
     except _ERRORS as error:
         raise nonsense(company) from error
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # Half of a surrogate pair in one title would cost a whole page: Python's own reader, though
+        # several times slower, takes it for a character.
+        return msgspec.convert(json.loads(body), type=kind)
 
 
 def each(raw: object, kind: type[T]) -> list[T]:
