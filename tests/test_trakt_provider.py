@@ -93,7 +93,13 @@ async def test_there_is_no_list_that_nobody_named(trakt):
 
 
 async def test_details_are_found_by_trakts_id_or_imdbs(trakt, fake):
-    full = movie(1, overview="<p>Long.</p>", runtime=136, genres=["science-fiction"], rating=8.1)
+    full = movie(
+        1,
+        overview="<p>Long.</p>",
+        runtime=136,
+        genres=["science-fiction", "holiday", 7, "anime"],
+        rating=8.1,
+    )
     fake.titles = {"/movies/1": full["movie"], "/movies/tt0000001": full["movie"]}
 
     for ids in (OutsideIds(trakt=1), OutsideIds(imdb="tt0000001")):
@@ -101,7 +107,7 @@ async def test_details_are_found_by_trakts_id_or_imdbs(trakt, fake):
 
         assert facts.full
         assert (facts.text.overview, facts.runtime, facts.rating) == ("Long.", 8160, 8.1)
-        assert facts.genres == ("science-fiction",)
+        assert facts.genres == ("science-fiction", "animation")
 
     for kind, ids in ((Kind.MOVIE, OutsideIds(trakt=2)), (Kind.SHOW, OutsideIds(tmdb=1))):
         with pytest.raises(GoneError):

@@ -13,7 +13,17 @@ from miauflixd.catalogue.trakt_model import Watched
 Token = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,2048}\Z")]
 """Whatever it is, it stands in a header."""
 
-_GENRES = 20
+_MOST_GENRES = 20
+
+_GENRES = {
+    slug: slug
+    for slug in (
+        *("action", "adventure", "animation", "comedy", "crime", "documentary", "drama", "family"),
+        *("fantasy", "history", "horror", "music", "mystery", "romance", "science-fiction"),
+        *("thriller", "war", "western"),
+    )
+} | {"anime": "animation", "children": "kids", "musical": "music", "suspense": "thriller"}
+"""Trakt's genres that others have, too, by their common names; a genre of its own has no name."""
 
 _ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -161,6 +171,6 @@ def _language(raw: Any) -> str:
 
 
 def _genres(raw: Any) -> tuple[GenreSlug, ...]:
-    words = raw[:_GENRES] if isinstance(raw, list) else []
-    slugs = (text.clean(one, text.NAME).lower() for one in words)
-    return tuple(GenreSlug(slug) for slug in slugs if slug.replace("-", "").isalpha())
+    words = raw[:_MOST_GENRES] if isinstance(raw, list) else []
+    known = (_GENRES.get(text.clean(one, text.NAME).lower()) for one in words)
+    return tuple(dict.fromkeys(GenreSlug(slug) for slug in known if slug is not None))
