@@ -267,11 +267,11 @@ async def test_details_say_all_that_makes_sense(archive, fake):
     assert facts.poster == "archive-zombies"
 
 
-@pytest.mark.parametrize("identifier", ["no_such", "no_suchs", "../search", "..", "", "a" * 101])
-async def test_an_item_that_is_not_there_is_gone(archive, fake, identifier):
-    with pytest.raises(GoneError):
-        await details(archive, identifier)
-    assert not [one for one in fake.asked if not IDENTIFIER.match(one)]
+async def test_an_item_that_is_not_there_is_gone(archive, fake):
+    for identifier in ("no_such", "no_suchs", "../search", "..", "", "a" * 101):
+        with pytest.raises(GoneError):
+            await details(archive, identifier)
+    assert list(fake.asked) == ["no_such", "no_suchs"]
 
 
 async def test_what_the_archive_has_taken_down_or_does_not_hand_out_is_gone(archive, fake):
@@ -300,16 +300,16 @@ async def test_another_item_than_was_asked_for_is_not_shown_in_its_place(archive
 # --- searching ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("typed", ["Zombie", "ZÖMB", "night zom", "Zömbies at Night"])
-async def test_a_film_is_found_by_the_beginnings_of_its_words(archive, fake, typed):
-    assert [one.ids.archive for one in await archive.search(typed)] == ["zombies"]
-    # What somebody has typed stays here.
-    assert typed not in fake.asked[-1]
+async def test_a_film_is_found_by_the_beginnings_of_its_words(archive, fake):
+    for typed in ("Zombie", "ZÖMB", "night zom", "Zömbies at Night"):
+        assert [one.ids.archive for one in await archive.search(typed)] == ["zombies"]
+        # What somebody has typed stays here.
+        assert typed not in fake.asked[-1]
 
 
-@pytest.mark.parametrize("typed", ["", "   ", '") OR *:*', "\x00", "\ud800", "no such film"])
-async def test_words_that_fit_nothing_ask_nobody(archive, fake, typed):
-    assert await archive.search(typed) == ()
+async def test_words_that_fit_nothing_ask_nobody(archive, fake):
+    for typed in ("", "   ", '") OR *:*', "\x00", "\ud800", "no such film", "a" * 10_000):
+        assert await archive.search(typed) == ()
     assert fake.asked == []
 
 
