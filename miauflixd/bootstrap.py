@@ -21,6 +21,8 @@ from miauflixd.auth.model import Viewer
 from miauflixd.catalogue.list_store import ListStore
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.model import Card, TitleId
+from miauflixd.catalogue.trakt_accounts import TraktAccounts
+from miauflixd.catalogue.trakt_store import TraktStore
 from miauflixd.catalogue.watched import Watching
 from miauflixd.catalogue.watching import Step
 from miauflixd.catalogue.watching_store import WatchingStore
@@ -195,6 +197,13 @@ async def application(
             )
         )
         await stack.enter_async_context(running("timetable", timetable.run))
+        trakt_accounts = await TraktAccounts.open(
+            http=http,
+            settings=config.catalogue,
+            store=TraktStore(database=database, sealer=sealer),
+            clock=_now,
+        )
+        await stack.enter_async_context(running("trakt", trakt_accounts.run))
 
         preferences.audited_by(household.audit)
         preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
@@ -213,6 +222,7 @@ async def application(
             catalogue=shelf,
             lists=lists,
             watching=watching,
+            trakt_accounts=trakt_accounts,
             version=__version__,
             settings=config.web,
         )

@@ -31,6 +31,7 @@ from tests.auth_house import Clock
 from tests.catalogue_fakes import FakeCatalogue
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.status_fakes import FakeDisk
+from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
 
 MASTER_KEY = bytes(range(32))
@@ -107,6 +108,7 @@ class Doorstep:
             "catalogue": self.catalogue,
             "lists": self.lists,
             "watching": self.watching,
+            "trakt_accounts": NoTrakt(),
             "version": "1.2.3",
             "own_names": ["nas"],
             "clock": self.clock.seconds,

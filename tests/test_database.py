@@ -335,7 +335,7 @@ async def test_our_own_migrations_make_a_database_from_nothing(path):
     assert tables(path) == {
         *("meta", "schema_migration", "sources", "source_hashes", "vpn_rungs"),
         *("users", "audit", "sessions", "refresh_tokens", "purpose_keys", "stream_keys"),
-        *("settings", "tasks", "task_cursors", "work", "lists", "progress"),
+        *("settings", "tasks", "task_cursors", "work", "lists", "progress", "trakt_links"),
     }
     assert not (path.parent / "backups").exists()
 

@@ -29,6 +29,7 @@ from miauflixd.web.ports import (
     Library,
     Timetable,
     Torrents,
+    Trakt,
     Tunnel,
 )
 from miauflixd.web.server import serve
@@ -39,6 +40,7 @@ from tests.catalogue_fakes import FakeCatalogue
 from tests.contract import kept
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.status_fakes import FakeDisk, FakeLibrary
+from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
 
 MASTER_KEY = bytes(range(32))
@@ -139,6 +141,7 @@ async def open_web(
     artwork: Images | None = None,
     timetable: Timetable | None = None,
     catalogue: FakeCatalogue | None = None,
+    trakt: Trakt | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -156,6 +159,7 @@ async def open_web(
         artwork: the images.
         timetable: a fake's when left out.
         catalogue: what there is to watch; nothing when left out.
+        trakt: off when left out.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -204,6 +208,7 @@ async def open_web(
             catalogue=shelf,
             lists=lists,
             watching=watching,
+            trakt_accounts=trakt or NoTrakt(),
             version="1.2.3",
             settings=web,
             own_names=["nas"],

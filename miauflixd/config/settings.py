@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from miauflixd.auth.settings import AuthSettings
+from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.database.settings import StorageSettings
 from miauflixd.jobs.settings import JobsSettings
 from miauflixd.torrents.settings import TorrentsSettings
@@ -42,6 +43,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     torrents: TorrentsSettings = TorrentsSettings()
     vpn: TunnelSettings = TunnelSettings()
     auth: AuthSettings = AuthSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
     jobs: JobsSettings = JobsSettings()
     storage: StorageSettings = StorageSettings()
     service: ServiceSettings = ServiceSettings()

@@ -33,6 +33,7 @@ from miauflixd.web.handlers import (
     status,
     stream,
     tasks,
+    trakt,
     users,
     vpn,
 )
@@ -59,6 +60,7 @@ from miauflixd.web.keys import (
     ROUTES,
     TIMETABLE,
     TORRENTS,
+    TRAKT,
     TUNNEL,
     UPTIME,
     VERSION,
@@ -75,6 +77,7 @@ from miauflixd.web.ports import (
     Preferences,
     Timetable,
     Torrents,
+    Trakt,
     Tunnel,
 )
 from miauflixd.web.problems import problems, remember_start
@@ -107,6 +110,7 @@ EVERY_ROUTE: Sequence[Route] = (
     *stream.ROUTES,
     *list_handlers.ROUTES,
     *progress.ROUTES,
+    *trakt.ROUTES,
     *vpn.ROUTES,
     *tasks.ROUTES,
     *metrics.ROUTES,
@@ -128,6 +132,7 @@ def build(
     catalogue: Catalogue,
     lists: Lists,
     watching: Watching,
+    trakt_accounts: Trakt,
     version: str,
     settings: WebSettings | None = None,
     own_names: Collection[str] | None = None,
@@ -150,6 +155,7 @@ def build(
         catalogue: what there is to watch.
         lists: what of it stands together.
         watching: how far everybody is with it.
+        trakt_accounts: who is linked with Trakt.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
         own_names: names of this machine, by which it may be asked besides its addresses,
@@ -206,6 +212,7 @@ def build(
         images=artwork,
         version=version,
     )
+    app[TRAKT] = trakt_accounts
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)

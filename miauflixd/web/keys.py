@@ -23,6 +23,7 @@ from miauflixd.web.ports import (
     Preferences,
     Timetable,
     Torrents,
+    Trakt,
     Tunnel,
 )
 from miauflixd.web.routes import Route
@@ -53,6 +54,7 @@ TIMETABLE: web.AppKey[Timetable] = web.AppKey("timetable")
 CATALOGUE: web.AppKey[Catalogue] = web.AppKey("catalogue")
 LISTS: web.AppKey[Lists] = web.AppKey("lists")
 WATCHING: web.AppKey[Watching] = web.AppKey("watching")
+TRAKT: web.AppKey[Trakt] = web.AppKey("trakt")
 VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 METRICS: web.AppKey[CollectorRegistry] = web.AppKey("metrics")

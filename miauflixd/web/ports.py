@@ -9,6 +9,7 @@ from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
 from miauflixd.catalogue.artwork import ArtworkFigures, Found
 from miauflixd.catalogue.model import Card, EpisodeCard, TitleId
 from miauflixd.catalogue.providers.provider import ProviderState
+from miauflixd.catalogue.trakt_model import DeviceCode, TraktLink
 from miauflixd.jobs.model import TaskView
 from miauflixd.runtime.disk import Room
 from miauflixd.torrents.model import Source, SourceFile, SourceId
@@ -272,6 +273,7 @@ class Disk(Protocol):
         Raises:
             OSError: the disk does not say.
         """
+        ...
 
 
 class Timetable(Protocol):
@@ -313,6 +315,28 @@ class Catalogue(Protocol):
 
         What there is not, and what the viewer may not see, is left out.
         """
+        ...
+
+
+class Trakt(Protocol):
+    """People's accounts with Trakt, as far as handlers use them."""
+
+    def state(self, user_id: UserId) -> TraktLink:
+        """Return how somebody's account is."""
+        ...
+
+    async def begin(self, user_id: UserId) -> DeviceCode:
+        """Return a code for somebody to type at Trakt; the same one while it waits already.
+
+        Raises:
+            TraktOffError: the settings have no application at Trakt.
+            AlreadyLinkedError: they are linked.
+            ProviderUnavailableError: Trakt does not answer.
+        """
+        ...
+
+    async def unlink(self, user_id: UserId) -> None:
+        """Forget somebody's account, if there is one."""
         ...
 
 

@@ -7,7 +7,7 @@ from msgspec import UNSET, structs
 
 from miauflixd.auth.model import NewUser, User, UserChanges, UserId
 from miauflixd.web.bodies import FieldProblem, InvalidFieldsError, answer, json_body, query
-from miauflixd.web.keys import HOUSEHOLD, LISTS, WATCHING
+from miauflixd.web.keys import HOUSEHOLD, LISTS, TRAKT, WATCHING
 from miauflixd.web.paging import Page, PageQuery, page_of
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.user_shapes import (
@@ -79,6 +79,7 @@ async def remove(request: web.Request) -> web.Response:
     await household.purpose_keys.forget_user(user_id)
     await request.app[LISTS].forget_user(user_id)
     await request.app[WATCHING].forget_user(user_id)
+    await request.app[TRAKT].unlink(user_id)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
