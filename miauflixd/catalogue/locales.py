@@ -74,8 +74,11 @@ def preferences(wanted: Locale, *, house: Locale, original: str) -> tuple[Locale
     return tuple(chosen.values())
 
 
+def home(language: str) -> Locale:
+    """Return the tag of the region that speaks for a language."""
+    return Locale(f"{language}-{_HOMES.get(language, language.upper())}")
+
+
 def _remoteness(locale: Locale) -> int:
-    language, _, region = locale.partition("-")
-    if not region:
-        return 0
-    return 1 if region == _HOMES.get(language, language.upper()) else 2
+    language = language_of(locale)
+    return 0 if locale == language else 1 if locale == home(language) else 2

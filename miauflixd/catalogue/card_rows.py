@@ -1,0 +1,103 @@
+"""Cards as rows: what a title is in a row of the home page, in somebody's language.
+
+For use inside `Database.run`. The page holds two hundred of them, so that one statement finds all.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from miauflixd.catalogue import season_rows
+from miauflixd.catalogue.locales import home, language_of, preferences
+from miauflixd.catalogue.model import Card, EpisodeCard, Kind, TitleId
+from miauflixd.catalogue.season_rows import Reader
+from miauflixd.database.database import Database
+
+
+def cards(
+    sql: Database, numbers: Collection[int], reader: Reader, limit: int | None
+) -> Mapping[int, Card]:
+    """Return the movies and shows of these numbers that somebody with this limit may see.
+
+    Args:
+        sql: the database.
+        numbers: in any order.
+        reader: who wants to read them.
+        limit: the highest age, or none.
+    """
+    name, values = _name(reader)
+    rows = sql.execute(
+        # CROSS: the few that are asked for first, whatever the planner thinks of a JSON array.
+        f"SELECT t.id, t.kind, {name}, t.year, t.poster, t.backdrop, t.rating, t.available"  # noqa: S608 -- made below
+        " FROM json_each(?) AS asked CROSS JOIN titles t ON t.id = asked.value"
+        " WHERE ? IS NULL OR t.age <= ?",
+        (*values, json.dumps([*numbers]), limit, limit),
+    )
+    return {
+        number: Card(
+            id=TitleId(Kind(kind), number),
+            title=title,
+            year=year,
+            poster=poster,
+            backdrop=backdrop,
+            rating=rating,
+            available=bool(available),
+        )
+        for number, kind, title, year, poster, backdrop, rating, available in rows
+    }
+
+
+def episode_cards(
+    sql: Database, numbers: Collection[int], reader: Reader, limit: int | None
+) -> Mapping[int, EpisodeCard]:
+    """Return the episodes of these numbers that somebody with this limit may see."""
+    found = [
+        *season_rows.episodes_of(
+            sql, "e.id IN (SELECT value FROM json_each(?))", (json.dumps([*numbers]),), reader
+        )
+    ]
+    shows = cards(sql, {show for show, _ in found}, reader, limit)
+    return {
+        episode.id.number: EpisodeCard(
+            id=episode.id,
+            show=shows[show],
+            season=episode.season,
+            episode=episode.number,
+            title=episode.title,
+            still=episode.still,
+            aired=episode.aired,
+            available=episode.available,
+        )
+        for show, episode in found
+        if show in shows
+    }
+
+
+def reader_of(sql: Database, number: int, reader: Reader) -> Reader:
+    """Return who reads, knowing what a title was made in."""
+    row = sql.execute("SELECT original_language FROM titles WHERE id = ?", (number,)).fetchone()
+    return reader if row is None else replace(reader, original=row[0])
+
+
+def _name(reader: Reader) -> tuple[str, Sequence[Any]]:
+    # As `locales.in_order` has it; each of them is looked up only where there is none before it,
+    # and none at all where the title was asked for in the language that is wanted.
+    steps = [*_steps(reader)]
+    names = "".join(
+        f"(SELECT title FROM title_names WHERE title_id = t.id AND {step}), "  # noqa: S608 -- made below
+        for step, _ in steps
+    )
+    return (
+        f"iif(t.locale = ?, t.name, coalesce({names}nullif(t.original_title, ''), t.name))",
+        (reader.wanted, *(value for _, values in steps for value in values)),
+    )
+
+
+def _steps(reader: Reader) -> Iterator[tuple[str, Sequence[str]]]:
+    for wish in preferences(reader.wanted, house=reader.house, original=""):
+        language = language_of(wish)
+        for locale in dict.fromkeys((wish, language, home(language))):
+            yield "locale = ?", (locale,)
+        # Any other region, which comes after a hyphen and has letters or digits.
+        yield "locale BETWEEN ? AND ? ORDER BY locale LIMIT 1", (f"{language}-", f"{language}-~")
