@@ -149,4 +149,4 @@ def _bindable(value: float | str) -> float | str:
     # What a stranger asked for may be more than SQLite can be asked.
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
-    return max(-_MOST, min(value, _MOST))
+    return max(-_MOST, min(value, _MOST)) if isinstance(value, int) else value

@@ -120,7 +120,7 @@ class TitleStore:
         """
 
         def save() -> None:
-            self._there(show)
+            self._there(show, only=Kind.SHOW)
             season_rows.save(self._database, show.number, facts, locale, at)
 
         await self._database.run(save)
@@ -138,7 +138,9 @@ class TitleStore:
         def read() -> list[tuple[TitleId, int]]:
             chosen = None if shows is None else json.dumps([show.number for show in shows])
             rows = self._database.execute(
-                "SELECT s.title_id, s.number FROM seasons s JOIN titles t ON t.id = s.title_id"
+                # Named, or SQLite reads all seasons: of a partial index it expects nothing.
+                "SELECT s.title_id, s.number FROM seasons s INDEXED BY seasons_unsynced"
+                " JOIN titles t ON t.id = s.title_id"
                 " WHERE s.synced_at IS NULL AND t.tmdb IS NOT NULL"
                 " AND (? IS NULL OR s.title_id IN (SELECT value FROM json_each(?)))"
                 " ORDER BY t.renown DESC, t.id, s.number = 0, s.number LIMIT ?",
@@ -175,7 +177,7 @@ class TitleStore:
 
         await self._database.run(save)
 
-    async def set_available(self, ids: Collection[TitleId], available: bool) -> None:  # noqa: FBT001 -- says what it sets
+    async def set_available(self, ids: Collection[TitleId], *, available: bool) -> None:
         """Note whether something is known that these can be played from."""
 
         def write() -> None:
@@ -242,7 +244,7 @@ class TitleStore:
         """
 
         def read() -> list[Episode]:
-            self._there(show, limit)
+            self._there(show, limit, only=Kind.SHOW)
             reader = card_rows.reader_of(self._database, show.number, self._reader(locale))
             where, values = "e.title_id = ? AND e.season = ?", (show.number, season)
             return [
@@ -454,12 +456,12 @@ class TitleStore:
         rows = self._database.execute(statement, values)
         return [TitleId(Kind(kind), number) for kind, number in rows]
 
-    def _there(self, title: TitleId, limit: int | None = None) -> None:
+    def _there(self, title: TitleId, limit: int | None = None, *, only: Kind | None = None) -> None:
         row = self._database.execute(
             "SELECT 1 FROM titles WHERE id = ? AND kind = ? AND (? IS NULL OR age <= ?)",
             (title.number, title.kind, limit, limit),
         ).fetchone()
-        if row is None:
+        if row is None or only not in {None, title.kind}:
             raise NoTitleError("There is no such title")
 
     def _episode(self, episode: TitleId, reader: Reader) -> tuple[int, Episode] | None:

@@ -1,6 +1,6 @@
 """Titles for a database, as many as wanted and the same each time; none of them exists.
 
-As a house with TMDB has them: most known as they stand in lists, some in full with thirty languages,
+As a house with TMDB has them: most known as they stand in lists, some in full in thirty languages,
 with names that share words as those of films do.
 """
 
@@ -30,30 +30,28 @@ from miauflixd.catalogue.title_store import TitleStore
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 """When all of it was told."""
 
-LOCALES = tuple(
-    Locale(tag)
-    for tag in (
-        "en de fr es es-MX it pt-PT pt-BR nl sv nb da fi pl cs sk hu ro bg el tr ru uk he ar fa hi th"
-        " ja ko zh-CN zh-TW"
-    ).split()
-)
+_TAGS = """
+    en de fr es es-MX it pt-PT pt-BR nl sv nb da fi pl cs sk hu ro bg el tr ru uk he ar fa hi th ja
+    ko zh-CN zh-TW
+"""
+LOCALES = tuple(Locale(tag) for tag in _TAGS.split())
 
-GENRES = tuple(
-    GenreSlug(slug)
-    for slug in (
-        "action adventure animation comedy crime documentary drama family fantasy history horror"
-        " music mystery romance science-fiction thriller war western"
-    ).split()
-)
+
+_SLUGS = """
+    action adventure animation comedy crime documentary drama family fantasy history horror music
+    mystery romance science-fiction thriller war western
+"""
+GENRES = tuple(GenreSlug(slug) for slug in _SLUGS.split())
 
 _RATINGS = ("G", "PG", "PG-13", "R", "NC-17", "NR")
 _BATCH = 500
 
-_STEMS = (
-    "harbour winter lantern orchard river signal garden mirror captain silence thunder paper"
-    " island letter shadow clock summer horse bridge window salt ember crown desert forest"
-    " station violin market tower promise stranger carnival engine meadow compass kingdom"
-).split()
+_WORDS = """
+    harbour winter lantern orchard river signal garden mirror captain silence thunder paper island
+    letter shadow clock summer horse bridge window salt ember crown desert forest station violin
+    market tower promise stranger carnival engine meadow compass kingdom
+"""
+_STEMS = _WORDS.split()
 _ENDS = ("", "s", "er", "ing", "less", "land", "town", "light", "song", "house", "wood", "field")
 
 
