@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from miauflixd.catalogue.model import (
@@ -18,7 +20,9 @@ from miauflixd.catalogue.model import (
     TitleId,
 )
 from miauflixd.catalogue.title_store import TitleStore
+from miauflixd.database.connection import connect, connection, prepare
 from miauflixd.database.database import Database
+from miauflixd.database.migration import MIGRATIONS, migrate
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EN = Locale("en")
@@ -29,7 +33,10 @@ US = Region("US")
 async def open_shelf(
     path: Path, *, region: str = "US", language: str = "en"
 ) -> AsyncIterator[TitleStore]:
-    async with Database.open(path / "shelf.sqlite3") as database:
+    file = path / "shelf.sqlite3"
+    if not file.exists():
+        file.write_bytes(_empty())
+    async with Database.open(file) as database:
         yield await TitleStore.open(
             database=database, region=Region(region), language=Locale(language)
         )
@@ -58,6 +65,19 @@ async def writes(shelf: TitleStore) -> int:
 def also(facts: Facts, **said: Any) -> Facts:
     """Return facts that say something else, too."""
     return replace(facts, **said)
+
+
+@cache
+def _empty() -> bytes:
+    # Made once: what a shelf needs takes longer to create than most tests take to run.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.sqlite3"
+        database = connection(path)
+        prepare(path)
+        connect(database, path)
+        migrate(database, path=path, directory=MIGRATIONS)
+        database.close()
+        return path.read_bytes()
 
 
 def _facts(kind: Literal[Kind.MOVIE, Kind.SHOW], title: str, said: dict[str, Any]) -> Facts:

@@ -65,7 +65,7 @@ TRAKT = movie(provider="trakt", trakt=3, tmdb=7, tagline="Trakt's.", runtime=510
 TMDB = movie(tmdb=7, imdb="tt0000007", genres=("war",), texts={PT: Text(title="O Porto")})
 
 
-@pytest.mark.parametrize("said", itertools.permutations((ARCHIVE, TRAKT, TMDB)))
+@pytest.mark.parametrize("said", [*itertools.permutations((ARCHIVE, TRAKT, TMDB))])
 def test_the_better_one_is_believed_whoever_spoke_first(said):
     whole = merged(said)
 

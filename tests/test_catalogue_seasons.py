@@ -257,3 +257,19 @@ async def test_lists_leave_the_seasons_of_a_show_alone(shelf):
     await put(shelf, show(provider="trakt", trakt=3, tmdb=5, full=True))
 
     assert [each.number for each in (await shelf.title(title, EN, None)).seasons] == [1, 0]
+
+
+async def test_two_shows_that_turn_out_to_be_one_keep_their_episodes(shelf):
+    old = await put(shelf, show("Street", provider="trakt", trakt=3))
+    await shelf.save_season(old, season(1, 1, 2), locale=EN, at=NOON)
+    title = await put(shelf, outlined(0, 3))
+    await shelf.save_season(title, season(1, 2, 3), locale=EN, at=NOON)
+    before = await numbers(shelf, title)
+    first = (await numbers(shelf, old))[1]
+
+    assert await put(shelf, outlined(0, 3, trakt=3)) == title
+
+    assert await numbers(shelf, title) == before | {1: first}
+    assert await numbers(shelf, old) == before | {1: first}
+    assert await shelf.outline(old) == await shelf.outline(title)
+    assert (await shelf.counts()).shows == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from miauflixd.catalogue.browsing import Query
 from miauflixd.catalogue.model import (
     Card,
     Credit,
@@ -208,6 +209,39 @@ async def test_an_imdb_id_makes_one_title_of_two_names(shelf):
     assert await put(shelf, archived("Silent Port 1080p", imdb="tt0000007")) == title
     assert await put(shelf, archived("Silent Port 1080p", imdb="tt0000007")) == title
     assert (await shelf.title(title, EN, None)).card.title == "The Quiet Harbour"
+
+
+async def test_two_titles_that_turn_out_to_be_one_are_one_from_then_on(shelf):
+    old = await put(shelf, archived("Silent Port 1080p", imdb="tt0000007", runtime=99, full=True))
+    await shelf.set_available([old], available=True)
+    other = await put(shelf, movie(tmdb=7))
+    assert old != other
+
+    assert await put(shelf, movie(tmdb=7, imdb="tt0000007", full=True)) == other
+
+    assert (await shelf.counts()).movies == 1
+    found = await shelf.title(old, EN, None)
+    assert found == await shelf.title(other, EN, None)
+    assert found.ids == OutsideIds(tmdb=7, imdb="tt0000007", archive="quiet_harbour")
+    assert (found.card.id, found.runtime, found.card.available) == (other, 99, True)
+    assert await shelf.card([old, other], EN, None) == {old: found.card, other: found.card}
+    assert (await shelf.outside([old]))[old] == found.ids
+    assert await shelf.find(OutsideIds(archive="quiet_harbour"), Kind.MOVIE) == other
+    assert await shelf.search("silent port", locale=EN, limit=None) == []
+    assert len((await shelf.browse(Query(), EN)).cards) == 1
+    assert await put(shelf, archived("Silent Port 1080p", imdb="tt0000007")) == other
+
+
+async def test_whoever_knows_of_one_that_moved_on_twice_still_finds_it(shelf):
+    first = await put(shelf, archived("Port", imdb="tt0000007"))
+    second = await put(shelf, movie("Trakt's", provider="trakt", trakt=3))
+    await put(shelf, movie("Trakt's", provider="trakt", trakt=3, imdb="tt0000007"))
+    third = await put(shelf, movie(tmdb=7))
+    assert await put(shelf, movie(tmdb=7, trakt=3)) == third
+
+    assert (await shelf.counts()).movies == 1
+    for title in (first, second, third):
+        assert (await shelf.title(title, EN, None)).card.id == third
 
 
 async def test_of_two_namesakes_in_a_year_none_is_guessed(shelf):

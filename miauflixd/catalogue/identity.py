@@ -86,6 +86,11 @@ def recognised(
     return namesakes[0].number if len(namesakes) == 1 else None
 
 
+def contradict(one: OutsideIds, other: OutsideIds) -> bool:
+    """Return whether any of their ids says that they are two."""
+    return _contradict(one, other, _EVERYBODY)
+
+
 def _share(one: OutsideIds, other: OutsideIds, kinds: tuple[str, ...]) -> bool:
     return any(
         getattr(one, kind) is not None and getattr(one, kind) == getattr(other, kind)

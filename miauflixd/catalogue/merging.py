@@ -121,7 +121,7 @@ def completed(best: Facts, other: Facts) -> Facts:
         texts[locale] = _filled(texts.get(locale, Text()), text)
     return replace(
         best,
-        ids=_either(best.ids, other.ids),
+        ids=either(best.ids, other.ids),
         texts=texts,
         certifications={**other.certifications, **best.certifications},
         full=best.full or other.full,
@@ -137,7 +137,8 @@ def _filled(text: Text, other: Text) -> Text:
     )
 
 
-def _either(ids: OutsideIds, other: OutsideIds) -> OutsideIds:
+def either(ids: OutsideIds, other: OutsideIds) -> OutsideIds:
+    """Return what some call a title, and what others do beyond that."""
     return OutsideIds(
         tmdb=other.tmdb if ids.tmdb is None else ids.tmdb,
         imdb=ids.imdb or other.imdb,

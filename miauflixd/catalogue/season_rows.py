@@ -123,6 +123,13 @@ def save(sql: Database, show: int, season: SeasonFacts, locale: Locale, at: date
         _mark_gone(sql, show, season.number, episodes)
 
 
+def unsync(sql: Database, show: int) -> None:
+    """Let all seasons of a show be asked for again."""
+    sql.execute(
+        "UPDATE seasons SET synced_at = NULL WHERE title_id = ? AND synced_at IS NOT NULL", (show,)
+    )
+
+
 def seasons_of(sql: Database, show: int, reader: Reader) -> tuple[Season, ...]:
     """Return a show's seasons in order, the specials last."""
     rows = sql.execute(

@@ -11,8 +11,24 @@ from typing import Any
 
 from miauflixd.catalogue import season_rows
 from miauflixd.catalogue.certifications import age_of
-from miauflixd.catalogue.identity import Candidate, Identity, comparable, names_of, recognised
-from miauflixd.catalogue.merging import completed, merged, merit, pack, renown, texts_of, unpack
+from miauflixd.catalogue.identity import (
+    Candidate,
+    Identity,
+    comparable,
+    contradict,
+    names_of,
+    recognised,
+)
+from miauflixd.catalogue.merging import (
+    completed,
+    either,
+    merged,
+    merit,
+    pack,
+    renown,
+    texts_of,
+    unpack,
+)
 from miauflixd.catalogue.model import Facts, Kind, OutsideIds, ProviderName, Region, TitleId
 from miauflixd.catalogue.season_rows import stamp
 from miauflixd.catalogue.words import indexed
@@ -64,6 +80,8 @@ def save(sql: Database, facts: Facts, *, region: Region, at: datetime) -> int:
                     (stamp(at), number, facts.provider),
                 )
             return number
+    if number is not None:
+        _take_in_doubles(sql, number, facts)
     documents = {} if number is None else _documents(sql, number)
     former = documents.get(facts.provider)
     if former is not None and not facts.full:
@@ -132,6 +150,17 @@ def outside(sql: Database, numbers: Collection[int]) -> Iterator[tuple[TitleId, 
         yield TitleId(Kind(kind), number), OutsideIds(**dict(zip(_IDS, ids, strict=True)))
 
 
+def moved(sql: Database, numbers: Collection[int]) -> Mapping[int, int]:
+    """Return which of these turned out to be other titles, and which."""
+    return dict(
+        sql.execute(
+            "SELECT t.id, t.same_as FROM json_each(?) AS asked"
+            " CROSS JOIN titles t ON t.id = asked.value WHERE t.same_as IS NOT NULL",
+            (json.dumps([*numbers]),),
+        ).fetchall()
+    )
+
+
 def recompute_ages(sql: Database, region: Region) -> None:
     """Let the certifications of another region count."""
     by_title: dict[int, dict[Region, str]] = {}
@@ -193,6 +222,49 @@ def _candidate(sql: Database, number: int) -> Candidate:
     names = frozenset(name for name in (key, original_key) if name)
     known = OutsideIds(**dict(zip(_IDS, ids, strict=True)))
     return Candidate(number=number, identity=Identity(ids=known, names=names, year=year))
+
+
+def _take_in_doubles(sql: Database, number: int, facts: Facts) -> None:
+    # Two titles of ours can turn out to be one: the Archive tells of an imdb id at once, TMDB only
+    # when it tells all.
+    ids = either(facts.ids, _candidate(sql, number).identity.ids)
+    for name in _IDS:
+        double = _with_id(sql, facts.kind, name, getattr(facts.ids, name))
+        if double in {None, number}:
+            continue
+        others = _candidate(sql, double).identity.ids
+        if not contradict(ids, others):
+            ids = either(ids, others)
+            _take_in(sql, double, into=number)
+
+
+def _take_in(sql: Database, double: int, *, into: int) -> None:
+    for table in ("documents", "tellings", "episodes"):
+        # What both have is the remaining one's; of the other, episodes are hidden.
+        sql.execute(f"UPDATE OR IGNORE {table} SET title_id = ? WHERE title_id = ?", (into, double))  # noqa: S608 -- of three
+    sql.execute("UPDATE episodes SET gone = 1 WHERE title_id = ?", (double,))
+    for table in (
+        "documents",
+        "tellings",
+        "title_names",
+        "title_genres",
+        "title_certifications",
+        "seasons",
+        "season_texts",
+    ):
+        sql.execute(f"DELETE FROM {table} WHERE title_id = ?", (double,))  # noqa: S608 -- of these
+    sql.execute("DELETE FROM title_search WHERE rowid = ?", (double,))
+    sql.execute(
+        "UPDATE titles SET available = max(titles.available, d.available)"
+        " FROM (SELECT available FROM titles WHERE id = ?) AS d WHERE titles.id = ?",
+        (double, into),
+    )
+    sql.execute(
+        "UPDATE titles SET kind = 'moved', same_as = ?, tmdb = NULL, imdb = NULL, archive = NULL,"
+        " trakt = NULL, tvdb = NULL WHERE id = ?",
+        (into, double),
+    )
+    sql.execute("UPDATE titles SET same_as = ? WHERE same_as = ?", (into, double))
 
 
 def _with_id(sql: Database, kind: Kind, name: str, value: object) -> int | None:

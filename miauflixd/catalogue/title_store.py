@@ -120,8 +120,8 @@ class TitleStore:
         """
 
         def save() -> None:
-            self._there(show, only=Kind.SHOW)
-            season_rows.save(self._database, show.number, facts, locale, at)
+            there = self._there(show, only=Kind.SHOW)
+            season_rows.save(self._database, there.number, facts, locale, at)
 
         await self._database.run(save)
 
@@ -152,15 +152,13 @@ class TitleStore:
 
     async def unsync(self, show: TitleId) -> None:
         """Let all seasons of a show be asked for again."""
-        await self._database.run(
-            self._database.execute,
-            "UPDATE seasons SET synced_at = NULL WHERE title_id = ? AND synced_at IS NOT NULL",
-            (show.number,),
-        )
+        await self._database.run(lambda: season_rows.unsync(self._database, self._number(show)))
 
     async def mark_gone(self, title: TitleId, *, provider: ProviderName, at: datetime) -> None:
         """Note that a provider does not know a title any more, until it speaks of it again."""
-        await self._database.run(title_rows.mark_gone, self._database, title.number, provider, at)
+        await self._database.run(
+            lambda: title_rows.mark_gone(self._database, self._number(title), provider, at)
+        )
 
     async def save_genre_names(self, names: Mapping[GenreSlug, Mapping[Locale, str]]) -> None:
         """Write down what genres are called; what they were called in other languages stays."""
@@ -181,11 +179,14 @@ class TitleStore:
         """Note whether something is known that these can be played from."""
 
         def write() -> None:
-            for title in ids:
-                table = "episodes" if title.kind is Kind.EPISODE else "titles"
+            for table, numbers in (
+                ("titles", [*self._numbers(ids).values()]),
+                ("episodes", _episodes(ids)),
+            ):
                 self._database.execute(
-                    f"UPDATE {table} SET available = ? WHERE id = ? AND available <> ?",  # noqa: S608 -- of two
-                    (available, title.number, available),
+                    f"UPDATE {table} SET available = ? WHERE available <> ?"  # noqa: S608 -- of two
+                    " AND id IN (SELECT value FROM json_each(?))",
+                    (available, available, json.dumps(numbers)),
                 )
 
         await self._database.run(write)
@@ -195,14 +196,20 @@ class TitleStore:
     async def card(
         self, ids: Collection[TitleId], locale: Locale, limit: int | None
     ) -> Mapping[TitleId, Card]:
-        """Return the movies and shows among these that there are and that may be seen."""
+        """Return the movies and shows among these that there are and that may be seen.
+
+        One that turned out to be another title is that one, whose id is on its card.
+        """
 
         def read() -> dict[TitleId, Card]:
-            found = card_rows.cards(
-                self._database, _numbers(ids, Kind.MOVIE, Kind.SHOW), self._reader(locale), limit
-            )
-            wanted = set(ids)
-            return {card.id: card for card in found.values() if card.id in wanted}
+            numbers = self._numbers(ids)
+            reader = self._reader(locale)
+            found = card_rows.cards(self._database, numbers.values(), reader, limit)
+            return {
+                title: found[number]
+                for title, number in numbers.items()
+                if number in found and found[number].id.kind is title.kind
+            }
 
         return await self._database.run(read)
 
@@ -213,7 +220,7 @@ class TitleStore:
 
         def read() -> dict[TitleId, EpisodeCard]:
             found = card_rows.episode_cards(
-                self._database, _numbers(ids, Kind.EPISODE), self._reader(locale), limit
+                self._database, _episodes(ids), self._reader(locale), limit
             )
             return {card.id: card for card in found.values()}
 
@@ -227,9 +234,9 @@ class TitleStore:
         """
 
         def read() -> Title:
-            self._there(title, limit)
+            there = self._there(title, limit)
             return whole_titles.read(
-                self._database, title, self._reader(locale), region=self._region
+                self._database, there, self._reader(locale), region=self._region
             )
 
         return await self._database.run(read)
@@ -244,9 +251,9 @@ class TitleStore:
         """
 
         def read() -> list[Episode]:
-            self._there(show, limit, only=Kind.SHOW)
-            reader = card_rows.reader_of(self._database, show.number, self._reader(locale))
-            where, values = "e.title_id = ? AND e.season = ?", (show.number, season)
+            number = self._there(show, limit, only=Kind.SHOW).number
+            reader = card_rows.reader_of(self._database, number, self._reader(locale))
+            where, values = "e.title_id = ? AND e.season = ?", (number, season)
             return [
                 episode
                 for _, episode in season_rows.episodes_of(self._database, where, values, reader)
@@ -370,12 +377,12 @@ class TitleStore:
         """Return what others call these movies and shows, without those that there are not."""
 
         def read() -> dict[TitleId, OutsideIds]:
-            numbers = _numbers(ids, Kind.MOVIE, Kind.SHOW)
-            wanted = set(ids)
+            numbers = self._numbers(ids)
+            found = dict(title_rows.outside(self._database, numbers.values()))
             return {
-                title: outside
-                for title, outside in title_rows.outside(self._database, numbers)
-                if title in wanted
+                title: found[there]
+                for title, number in numbers.items()
+                if (there := TitleId(title.kind, number)) in found
             }
 
         return await self._database.run(read)
@@ -417,7 +424,9 @@ class TitleStore:
 
     async def outline(self, show: TitleId) -> Sequence[Step]:
         """Return a show's episodes in order, the specials last; none where it is not known."""
-        return await self._database.run(season_rows.outline, self._database, show.number)
+        return await self._database.run(
+            lambda: season_rows.outline(self._database, self._number(show))
+        )
 
     async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
         """Return the show of each of these episodes, without those that are not known."""
@@ -426,7 +435,7 @@ class TitleStore:
             rows = self._database.execute(
                 "SELECT e.id, e.title_id FROM json_each(?) AS asked"
                 " CROSS JOIN episodes e ON e.id = asked.value",
-                (json.dumps(_numbers(episodes, Kind.EPISODE)),),
+                (json.dumps(_episodes(episodes)),),
             )
             return {
                 TitleId(Kind.EPISODE, episode): TitleId(Kind.SHOW, show) for episode, show in rows
@@ -456,13 +465,26 @@ class TitleStore:
         rows = self._database.execute(statement, values)
         return [TitleId(Kind(kind), number) for kind, number in rows]
 
-    def _there(self, title: TitleId, limit: int | None = None, *, only: Kind | None = None) -> None:
+    def _numbers(self, ids: Collection[TitleId]) -> Mapping[TitleId, int]:
+        numbers = {title: title.number for title in ids if title.kind is not Kind.EPISODE}
+        moved = title_rows.moved(self._database, numbers.values())
+        return {title: moved.get(number, number) for title, number in numbers.items()}
+
+    def _number(self, title: TitleId) -> int:
+        return title_rows.moved(self._database, [title.number]).get(title.number, title.number)
+
+    def _there(
+        self, title: TitleId, limit: int | None = None, *, only: Kind | None = None
+    ) -> TitleId:
+        """Return the id of a title that is there, which may have turned out to be another one."""
+        number = self._number(title)
         row = self._database.execute(
             "SELECT 1 FROM titles WHERE id = ? AND kind = ? AND (? IS NULL OR age <= ?)",
-            (title.number, title.kind, limit, limit),
+            (number, title.kind, limit, limit),
         ).fetchone()
         if row is None or only not in {None, title.kind}:
             raise NoTitleError("There is no such title")
+        return TitleId(title.kind, number)
 
     def _episode(self, episode: TitleId, reader: Reader) -> tuple[int, Episode] | None:
         if episode.kind is not Kind.EPISODE:
@@ -471,5 +493,5 @@ class TitleStore:
         return next(found, None)
 
 
-def _numbers(ids: Collection[TitleId], *kinds: Kind) -> list[int]:
-    return [title.number for title in ids if title.kind in kinds]
+def _episodes(ids: Collection[TitleId]) -> list[int]:
+    return [title.number for title in ids if title.kind is Kind.EPISODE]

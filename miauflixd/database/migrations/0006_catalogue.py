@@ -9,6 +9,8 @@ import peewee
 from playhouse.migrate import SchemaMigrator
 
 _TABLES = (
+    # Of the kind `moved` is what turned out to be another title: lists and people may still know it
+    # by this number, but nothing that looks for a movie or a show comes upon it.
     """
     CREATE TABLE titles (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -20,7 +22,8 @@ _TABLES = (
         rating REAL, merit REAL NOT NULL, renown REAL NOT NULL,
         poster TEXT, backdrop TEXT,
         age INTEGER,
-        available INTEGER NOT NULL DEFAULT 0
+        available INTEGER NOT NULL DEFAULT 0,
+        same_as INTEGER REFERENCES titles (id)
     )
     """,
     """
