@@ -4,13 +4,13 @@ For use inside `Database.run`. The page holds two hundred of them, so that one s
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from miauflixd.catalogue import season_rows
 from miauflixd.catalogue.locales import home, language_of, preferences
-from miauflixd.catalogue.model import Card, EpisodeCard, Kind, TitleId
+from miauflixd.catalogue.model import Card, EpisodeCard, Kind, Locale, TitleId
 from miauflixd.catalogue.season_rows import Reader
 from miauflixd.database.database import Database
 
@@ -81,23 +81,23 @@ def reader_of(sql: Database, number: int, reader: Reader) -> Reader:
 
 
 def _name(reader: Reader) -> tuple[str, Sequence[Any]]:
-    # As `locales.in_order` has it; each of them is looked up only where there is none before it,
-    # and none at all where the title was asked for in the language that is wanted.
-    steps = [*_steps(reader)]
-    names = "".join(
-        f"(SELECT title FROM title_names WHERE title_id = t.id AND {step}), "  # noqa: S608 -- made below
-        for step, _ in steps
-    )
+    # As `locales.in_order` has it; a language is looked up only where there is none before it, and
+    # none at all where the title was asked for in the language that is wanted.
+    wishes = preferences(reader.wanted, house=reader.house, original="")
+    names = f"{_NAME_IN_A_LANGUAGE}, " * len(wishes)
     return (
         f"iif(t.locale = ?, t.name, coalesce({names}nullif(t.original_title, ''), t.name))",
-        (reader.wanted, *(value for _, values in steps for value in values)),
+        (reader.wanted, *(value for wish in wishes for value in _tags(wish))),
     )
 
 
-def _steps(reader: Reader) -> Iterator[tuple[str, Sequence[str]]]:
-    for wish in preferences(reader.wanted, house=reader.house, original=""):
-        language = language_of(wish)
-        for locale in dict.fromkeys((wish, language, home(language))):
-            yield "locale = ?", (locale,)
-        # Any other region, which comes after a hyphen and has letters or digits.
-        yield "locale BETWEEN ? AND ? ORDER BY locale LIMIT 1", (f"{language}-", f"{language}-~")
+_NAME_IN_A_LANGUAGE = (
+    "(SELECT title FROM title_names WHERE title_id = t.id AND locale BETWEEN ? AND ?"
+    " ORDER BY CASE locale WHEN ? THEN 0 WHEN ? THEN 1 WHEN ? THEN 2 ELSE 3 END, locale LIMIT 1)"
+)
+
+
+def _tags(wish: Locale) -> tuple[str, ...]:
+    language = language_of(wish)
+    # From the language without a region to its last one, which has letters or digits.
+    return language, f"{language}-~", wish, language, home(language)

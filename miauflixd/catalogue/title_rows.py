@@ -152,6 +152,8 @@ def outside(sql: Database, numbers: Collection[int]) -> Iterator[tuple[TitleId, 
 
 def moved(sql: Database, numbers: Collection[int]) -> Mapping[int, int]:
     """Return which of these turned out to be other titles, and which."""
+    if not numbers:
+        return {}
     return dict(
         sql.execute(
             "SELECT t.id, t.same_as FROM json_each(?) AS asked"

@@ -202,12 +202,16 @@ class TitleStore:
         """
 
         def read() -> dict[TitleId, Card]:
-            numbers = self._numbers(ids)
             reader = self._reader(locale)
-            found = card_rows.cards(self._database, numbers.values(), reader, limit)
+            wanted = {title: title.number for title in ids if title.kind is not Kind.EPISODE}
+            found = dict(card_rows.cards(self._database, wanted.values(), reader, limit))
+            missing = wanted.values() - found.keys()
+            moved = title_rows.moved(self._database, missing)
+            others = card_rows.cards(self._database, moved.values(), reader, limit)
+            found |= {old: others[new] for old, new in moved.items() if new in others}
             return {
                 title: found[number]
-                for title, number in numbers.items()
+                for title, number in wanted.items()
                 if number in found and found[number].id.kind is title.kind
             }
 
@@ -450,7 +454,7 @@ class TitleStore:
             ((movies, shows, episodes),) = self._database.execute(
                 "SELECT (SELECT count(*) FROM titles WHERE kind = 'movie'),"
                 " (SELECT count(*) FROM titles WHERE kind = 'show'),"
-                " (SELECT count(*) FROM episodes WHERE NOT gone)"
+                " (SELECT count(*) FROM episodes) - (SELECT count(*) FROM episodes WHERE gone)"
             )
             return Counts(movies=movies, shows=shows, episodes=episodes)
 
