@@ -8,11 +8,31 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from miauflixd.catalogue import season_rows
+from miauflixd.catalogue import season_rows, title_rows
 from miauflixd.catalogue.locales import home, language_of, preferences
 from miauflixd.catalogue.model import Card, EpisodeCard, Kind, Locale, TitleId
 from miauflixd.catalogue.season_rows import Reader
 from miauflixd.database.database import Database
+
+
+def cards_of(
+    sql: Database, ids: Collection[TitleId], reader: Reader, limit: int | None
+) -> Mapping[TitleId, Card]:
+    """Return the movies and shows of these ids that somebody with this limit may see.
+
+    One that turned out to be another title is that one.
+    """
+    wanted = {title: title.number for title in ids if title.kind is not Kind.EPISODE}
+    found = dict(cards(sql, wanted.values(), reader, limit))
+    if missing := wanted.values() - found.keys():
+        moved = title_rows.moved(sql, missing)
+        others = cards(sql, moved.values(), reader, limit)
+        found |= {old: others[new] for old, new in moved.items() if new in others}
+    return {
+        title: found[number]
+        for title, number in wanted.items()
+        if number in found and found[number].id.kind is title.kind
+    }
 
 
 def cards(
@@ -31,7 +51,7 @@ def cards(
         # CROSS: the few that are asked for first, whatever the planner thinks of a JSON array.
         f"SELECT t.id, t.kind, {name}, t.year, t.poster, t.backdrop, t.rating, t.available"  # noqa: S608 -- made below
         " FROM json_each(?) AS asked CROSS JOIN titles t ON t.id = asked.value"
-        " WHERE ? IS NULL OR t.age <= ?",
+        " WHERE t.same_as IS NULL AND (? IS NULL OR t.age <= ?)",
         (*values, json.dumps([*numbers]), limit, limit),
     )
     return {

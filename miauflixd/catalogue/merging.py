@@ -59,6 +59,11 @@ def merged(said: Sequence[Facts]) -> Facts:
     best, *others = sorted(said, key=lambda facts: _RANKS[facts.provider])
     for other in others:
         best = completed(best, other)
+    if others:
+        # Nobody knows a provider's own number better than itself.
+        own = {facts.provider: getattr(facts.ids, facts.provider) for facts in said}
+        known = {name: value for name, value in own.items() if value is not None}
+        best = replace(best, ids=replace(best.ids, **known))
     return best
 
 

@@ -200,22 +200,9 @@ class TitleStore:
 
         One that turned out to be another title is that one, whose id is on its card.
         """
-
-        def read() -> dict[TitleId, Card]:
-            reader = self._reader(locale)
-            wanted = {title: title.number for title in ids if title.kind is not Kind.EPISODE}
-            found = dict(card_rows.cards(self._database, wanted.values(), reader, limit))
-            missing = wanted.values() - found.keys()
-            moved = title_rows.moved(self._database, missing)
-            others = card_rows.cards(self._database, moved.values(), reader, limit)
-            found |= {old: others[new] for old, new in moved.items() if new in others}
-            return {
-                title: found[number]
-                for title, number in wanted.items()
-                if number in found and found[number].id.kind is title.kind
-            }
-
-        return await self._database.run(read)
+        return await self._database.run(
+            card_rows.cards_of, self._database, ids, self._reader(locale), limit
+        )
 
     async def episode_cards(
         self, ids: Collection[TitleId], locale: Locale, limit: int | None
