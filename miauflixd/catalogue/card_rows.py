@@ -6,13 +6,15 @@ For use inside `Database.run`. The page holds two hundred of them, so that one s
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from miauflixd.catalogue import season_rows, title_rows
 from miauflixd.catalogue.locales import home, language_of, preferences
 from miauflixd.catalogue.model import Card, EpisodeCard, Kind, Locale, TitleId
 from miauflixd.catalogue.season_rows import Reader
 from miauflixd.database.database import Database
+
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
+"""Two hundred times a page, an enumeration's own way to its members shows."""
 
 
 def cards_of(
@@ -56,7 +58,7 @@ def cards(
     )
     return {
         number: Card(
-            id=TitleId(Kind(kind), number),
+            id=TitleId(_KINDS[kind], number),
             title=title,
             year=year,
             poster=poster,
@@ -100,24 +102,25 @@ def reader_of(sql: Database, number: int, reader: Reader) -> Reader:
     return reader if row is None else replace(reader, original=row[0])
 
 
-def _name(reader: Reader) -> tuple[str, Sequence[Any]]:
-    # As `locales.in_order` has it; a language is looked up only where there is none before it, and
-    # none at all where the title was asked for in the language that is wanted.
-    wishes = preferences(reader.wanted, house=reader.house, original="")
-    names = f"{_NAME_IN_A_LANGUAGE}, " * len(wishes)
-    return (
-        f"iif(t.locale = ?, t.name, coalesce({names}nullif(t.original_title, ''), t.name))",
-        (reader.wanted, *(value for wish in wishes for value in _tags(wish))),
-    )
-
-
+# The name of a title that was asked for in a language stands with it, and needs no looking up.
 _NAME_IN_A_LANGUAGE = (
+    "iif(t.locale = ?, t.name, NULL), "
     "(SELECT title FROM title_names WHERE title_id = t.id AND locale BETWEEN ? AND ?"
-    " ORDER BY CASE locale WHEN ? THEN 0 WHEN ? THEN 1 WHEN ? THEN 2 ELSE 3 END, locale LIMIT 1)"
+    " ORDER BY CASE locale WHEN ? THEN 0 WHEN ? THEN 1 WHEN ? THEN 2 ELSE 3 END, locale LIMIT 1), "
 )
 
 
-def _tags(wish: Locale) -> tuple[str, ...]:
+def _name(reader: Reader) -> tuple[str, Sequence[Locale | str]]:
+    # As `locales.in_order` has it; a language is looked up only where there is none before it.
+    wishes = preferences(reader.wanted, house=reader.house, original="")
+    names = _NAME_IN_A_LANGUAGE * len(wishes)
+    return (
+        f"coalesce({names}nullif(t.original_title, ''), t.name)",
+        [tag for wish in wishes for tag in _tags(wish)],
+    )
+
+
+def _tags(wish: Locale) -> Sequence[Locale | str]:
     language = language_of(wish)
     # From the language without a region to its last one, which has letters or digits.
-    return language, f"{language}-~", wish, language, home(language)
+    return wish, language, f"{language}-~", wish, language, home(language)
