@@ -336,6 +336,13 @@ async def test_our_own_migrations_make_a_database_from_nothing(path):
         *("meta", "schema_migration", "sources", "source_hashes", "vpn_rungs"),
         *("users", "audit", "sessions", "refresh_tokens", "purpose_keys", "stream_keys"),
         *("settings", "tasks", "task_cursors", "work", "lists", "progress", "trakt_links"),
+        *("titles", "documents", "tellings", "title_names", "title_genres"),
+        *("title_certifications", "genre_names"),
+        *("seasons", "season_texts", "episodes", "episode_texts", "sqlite_sequence"),
+        *(
+            f"title_search{part}"
+            for part in ("", "_config", "_content", "_data", "_docsize", "_idx")
+        ),
     }
     assert not (path.parent / "backups").exists()
 

@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.bench import api, stream
+from tests.bench import api, shelf, stream
 
-_BENCHES = {"api": api.main, "stream": stream.main}
+_BENCHES = {"api": api.main, "shelf": shelf.main, "stream": stream.main}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in _BENCHES:
