@@ -6,8 +6,8 @@ thread and no event loop, `give_up_privileges` makes three rooms of one process.
 
 import os
 import pwd
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,22 +17,17 @@ import msgspec
 
 from miauflixd import __version__
 from miauflixd.auth.household import Household
-from miauflixd.auth.model import Viewer
-from miauflixd.catalogue.list_store import ListStore
-from miauflixd.catalogue.lists import Lists
-from miauflixd.catalogue.model import Card, TitleId
-from miauflixd.catalogue.trakt_accounts import TraktAccounts
-from miauflixd.catalogue.trakt_store import TraktStore
-from miauflixd.catalogue.watched import Watching
-from miauflixd.catalogue.watching import Step
-from miauflixd.catalogue.watching_store import WatchingStore
+from miauflixd.catalogue.library import Library
+from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
 from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
+from miauflixd.jobs.catalogue import catalogue_work
 from miauflixd.jobs.job import Job
+from miauflixd.jobs.model import AlreadyRunningError
 from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
@@ -177,38 +172,34 @@ async def application(
         )
         await stack.enter_async_context(running("passage", passage.run))
 
-        shelf = _EmptyShelf()
-        lists = Lists(store=ListStore(database=database), clock=_now, changed=_nobody_listens)
-        watching = Watching(
-            store=WatchingStore(database=database),
-            outline=shelf,
-            clock=_now,
-            changed=_nobody_listens,
+        library = await stack.enter_async_context(
+            Library.open(
+                settings=config.catalogue,
+                database=database,
+                sealer=sealer,
+                http=http,
+                artwork=data / "artwork",
+                clock=_now,
+            )
         )
-        await stack.enter_async_context(running("watching", watching.run))
-
-        disk = Disk(data, minimum=config.torrents.minimum_free)
+        work = await catalogue_work(library=library, database=database, clock=_now)
+        catalogue = library.catalogue(work.errands)
         timetable = await stack.enter_async_context(
             Timetable.open(
-                _upkeep(config, database=database, household=household),
+                [*work.jobs, *_upkeep(config, database=database, household=household)],
                 database=database,
                 settings=config.jobs,
                 clock=_now,
             )
         )
         await stack.enter_async_context(running("timetable", timetable.run))
-        trakt_accounts = await TraktAccounts.open(
-            http=http,
-            settings=config.catalogue,
-            store=TraktStore(database=database, sealer=sealer),
-            clock=_now,
-        )
-        await stack.enter_async_context(running("trakt", trakt_accounts.run))
 
+        disk = Disk(data, minimum=config.torrents.minimum_free)
         preferences.audited_by(household.audit)
         preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
         preferences.on_change("vpn", endpoints.configure)
         preferences.on_change("auth", household.configure)
+        preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
         preferences.on_change("log", _set_log_level)
 
         app = web_application.build(
@@ -219,10 +210,13 @@ async def application(
             endpoints=endpoints,
             disk=disk,
             timetable=timetable,
-            catalogue=shelf,
-            lists=lists,
-            watching=watching,
-            trakt_accounts=trakt_accounts,
+            catalogue=catalogue,
+            library=catalogue,
+            lists=library.lists,
+            watching=library.watching,
+            scrobbling=library.scrobbling,
+            artwork=library.artwork,
+            trakt_accounts=library.trakt,
             version=__version__,
             settings=config.web,
         )
@@ -234,6 +228,14 @@ async def application(
 def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
     passage.configure(settings)
     disk.minimum = settings.minimum_free
+
+
+def _configure_catalogue(
+    library: Library, timetable: Timetable, settings: CatalogueSettings
+) -> None:
+    library.configure(settings)
+    with suppress(AlreadyRunningError):  # and will ask whoever is on by then
+        timetable.trigger("refresh_lists")
 
 
 def _upkeep(config: Config, *, database: Database, household: Household) -> list[Job]:
@@ -262,23 +264,6 @@ def _upkeep(config: Config, *, database: Database, household: Household) -> list
             run=backups.run,
         ),
     ]
-
-
-class _EmptyShelf:
-    """A catalogue without titles, in the place of the one to come."""
-
-    async def cards(self, ids: Collection[TitleId], viewer: Viewer) -> Mapping[TitleId, Card]:
-        return {}
-
-    async def outline(self, show: TitleId) -> Sequence[Step]:
-        return ()
-
-    async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
-        return {}
-
-
-def _nobody_listens(_changed: str) -> None:
-    """Take what has changed, for the events to come."""
 
 
 def _now() -> datetime:

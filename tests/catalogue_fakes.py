@@ -4,8 +4,26 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from miauflixd.auth.model import UserId, Viewer
-from miauflixd.catalogue.model import Card, EpisodeCard, ImageKey, Kind, TitleId
+from miauflixd.auth.model import User, UserId
+from miauflixd.catalogue.browsing import Place, Query
+from miauflixd.catalogue.model import (
+    Audience,
+    Card,
+    EpisodeCard,
+    ImageKey,
+    Kind,
+    Locale,
+    NoTitleError,
+    OutsideIds,
+    Row,
+    RowItem,
+    Title,
+    TitleId,
+)
+from miauflixd.catalogue.searching import Found
+from miauflixd.catalogue.service import EpisodeView, SeasonView
+from miauflixd.catalogue.title_store import CardPage, GenreCount
+from miauflixd.catalogue.watched import Watching
 from miauflixd.catalogue.watching import Step
 
 
@@ -69,14 +87,52 @@ class FakeCatalogue:
         }
         return [step.id for step in steps]
 
+    def audience(self, user: User | None) -> Audience:
+        return Audience(user_id=None if user is None else user.id, locale=Locale("en"), limit=None)
+
     async def cards(
-        self, ids: Collection[TitleId], viewer: Viewer
+        self, ids: Collection[TitleId], audience: Audience
     ) -> Mapping[TitleId, Card | EpisodeCard]:
         return {
             one: self.titles[one]
             for one in ids
-            if one in self.titles and self.hidden.get(one) != viewer.user_id
+            if one in self.titles and self.hidden.get(one) != audience.user_id
         }
+
+    async def home(self, audience: Audience) -> Sequence[Row]:
+        items = tuple(RowItem(card=card) for card in await self._movies_and_shows(audience))
+        return [Row(id="all", title="Everything", kind="list", items=items)] if items else []
+
+    async def title(self, title_id: TitleId, audience: Audience) -> Title:
+        raise NoTitleError("Of its titles this house knows their cards only")
+
+    async def episode(self, episode_id: TitleId, audience: Audience) -> EpisodeView:
+        raise NoTitleError("Of its titles this house knows their cards only")
+
+    async def season(self, show_id: TitleId, number: int, audience: Audience) -> SeasonView:
+        raise NoTitleError("Of its titles this house knows their cards only")
+
+    async def find(self, ids: OutsideIds, kind: Kind | None, audience: Audience) -> Card | None:
+        return None
+
+    async def browse(
+        self, query: Query, audience: Audience, *, after: Place | None, count: int
+    ) -> CardPage:
+        cards = await self._movies_and_shows(audience)
+        return CardPage(cards=tuple(cards[:count]), total=len(cards), next=None)
+
+    async def search(
+        self, text: str, *, kind: Kind | None, audience: Audience, count: int
+    ) -> Found:
+        cards = [one for one in await self._movies_and_shows(audience) if text in one.title]
+        return Found(cards=cards[:count], searching=False)
+
+    async def genres(self, audience: Audience) -> Sequence[GenreCount]:
+        return []
+
+    async def _movies_and_shows(self, audience: Audience) -> list[Card]:
+        cards = await self.cards(self.titles, audience)
+        return [card for card in cards.values() if isinstance(card, Card)]
 
     async def outline(self, show: TitleId) -> Sequence[Step]:
         return self.outlines.get(show, [])
@@ -88,6 +144,13 @@ class FakeCatalogue:
             for step in steps
             if step.id in episodes
         }
+
+
+class FakeScrobbling:
+    """Notes here what is watched, and tells nobody else."""
+
+    def __init__(self, watching: Watching) -> None:
+        self.note = watching.note
 
 
 def _card(title_id: TitleId, title: str) -> Card:

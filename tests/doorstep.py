@@ -27,10 +27,11 @@ from miauflixd.web.application import build
 from miauflixd.web.keys import ROUTES
 from miauflixd.web.ports import SettingProblem, SettingValue, SettingView
 from miauflixd.web.routes import Policy, Route
+from tests.artwork_fakes import FakeArtwork
 from tests.auth_house import Clock
-from tests.catalogue_fakes import FakeCatalogue
+from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.fakes import FakeTimetable, FakeTorrents
-from tests.status_fakes import FakeDisk
+from tests.status_fakes import FakeDisk, FakeLibrary
 from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
 
@@ -108,6 +109,9 @@ class Doorstep:
             "catalogue": self.catalogue,
             "lists": self.lists,
             "watching": self.watching,
+            "scrobbling": FakeScrobbling(self.watching),
+            "library": FakeLibrary(),
+            "artwork": FakeArtwork(),
             "trakt_accounts": NoTrakt(),
             "version": "1.2.3",
             "own_names": ["nas"],

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from miauflixd.catalogue.model import ProviderName
 from miauflixd.catalogue.providers.provider import Condition, NoProviderError, ProviderState
+from miauflixd.catalogue.title_store import Counts
 from miauflixd.jobs.model import TaskView
 from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Room
-from miauflixd.web.ports import Counts
 from tests.fakes import FakeTimetable
 
 _GIB = 2**30

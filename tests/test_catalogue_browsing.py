@@ -307,8 +307,8 @@ async def test_nothing_that_somebody_waits_for_reads_a_whole_table(house, analyz
     episode = (await house.outline(series))[0].id
     locale = Locale("pt-BR")
     questions: list[Callable[[], Coroutine[Any, Any, object]]] = [
-        lambda: house.card([film, series], locale, None),
-        lambda: house.card([film, series], locale, 12),
+        lambda: house.cards([film, series], locale, None),
+        lambda: house.cards([film, series], locale, 12),
         lambda: house.episode_cards([episode], locale, None),
         lambda: house.title(film, locale, None),
         lambda: house.title(series, locale, None),

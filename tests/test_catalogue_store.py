@@ -101,7 +101,7 @@ async def test_each_text_comes_in_the_nearest_language_that_has_one(shelf, local
     found = await shelf.title(id_, locale, None)
 
     assert (found.card.title, found.overview, found.locale, found.tagline) == texts
-    assert (await shelf.card([id_], locale, None))[id_] == found.card
+    assert (await shelf.cards([id_], locale, None))[id_] == found.card
 
 
 async def test_a_title_without_any_translation_shows_its_original_name(shelf):
@@ -175,7 +175,7 @@ async def test_a_film_and_a_show_of_one_number_are_two(shelf):
     assert await shelf.find(OutsideIds(tmdb=7), Kind.SHOW) == ids[1]
     with pytest.raises(NoTitleError):
         await shelf.title(TitleId(Kind.SHOW, ids[0].number), EN, None)
-    assert await shelf.card([TitleId(Kind.SHOW, ids[0].number)], EN, None) == {}
+    assert await shelf.cards([TitleId(Kind.SHOW, ids[0].number)], EN, None) == {}
 
 
 def archived(title: str = "Quiet Harbour, The", **said: Any) -> Facts:
@@ -224,7 +224,7 @@ async def test_two_titles_that_turn_out_to_be_one_are_one_from_then_on(shelf):
     assert found == await shelf.title(other, EN, None)
     assert found.ids == OutsideIds(tmdb=7, imdb="tt0000007", archive="quiet_harbour")
     assert (found.card.id, found.runtime, found.card.available) == (other, 99, True)
-    assert await shelf.card([old, other], EN, None) == {old: found.card, other: found.card}
+    assert await shelf.cards([old, other], EN, None) == {old: found.card, other: found.card}
     assert (await shelf.outside([old]))[old] == found.ids
     assert await shelf.find(OutsideIds(archive="quiet_harbour"), Kind.MOVIE) == other
     assert await shelf.search("silent port", locale=EN, limit=None) == []
@@ -319,8 +319,8 @@ async def test_whoever_has_a_limit_does_not_see_what_is_above_or_unknown(shelf):
         at=NOON,
     )
 
-    assert list(await shelf.card([mild, strong, unknown], EN, 13)) == [mild]
-    assert len(await shelf.card([mild, strong, unknown], EN, None)) == 3
+    assert list(await shelf.cards([mild, strong, unknown], EN, 13)) == [mild]
+    assert len(await shelf.cards([mild, strong, unknown], EN, None)) == 3
     assert (await shelf.title(mild, EN, 13)).card.title == "Mild"
     for hidden in (strong, unknown):
         with pytest.raises(NoTitleError):
@@ -332,24 +332,24 @@ async def test_a_house_that_moves_has_the_certifications_of_its_new_country(tmp_
     facts = movie(tmdb=1, full=True, certifications={"US": "R", "DE": "12"})
     async with open_shelf(tmp_path) as shelf:
         title = await put(shelf, facts)
-        assert await shelf.card([title], EN, 12) == {}
+        assert await shelf.cards([title], EN, 12) == {}
     async with open_shelf(tmp_path, region="DE") as shelf:
-        assert list(await shelf.card([title], EN, 12)) == [title]
+        assert list(await shelf.cards([title], EN, 12)) == [title]
         assert (await shelf.title(title, EN, 12)).certification == "12"
     async with open_shelf(tmp_path) as shelf:
-        assert await shelf.card([title], EN, 12) == {}
+        assert await shelf.cards([title], EN, 12) == {}
 
 
 async def test_what_can_be_played_is_said_on_its_card(shelf):
     title = await put(shelf, movie(tmdb=7))
     await shelf.set_available([title], available=True)
-    assert (await shelf.card([title], EN, None))[title].available
+    assert (await shelf.cards([title], EN, None))[title].available
 
     await put(shelf, movie(tmdb=7, **FULL))
-    assert (await shelf.card([title], EN, None))[title].available
+    assert (await shelf.cards([title], EN, None))[title].available
 
     await shelf.set_available([title, TitleId(Kind.MOVIE, 999)], available=False)
-    assert not (await shelf.card([title], EN, None))[title].available
+    assert not (await shelf.cards([title], EN, None))[title].available
 
 
 async def test_genres_are_counted_and_named(shelf):
@@ -379,8 +379,8 @@ async def test_genres_are_counted_and_named(shelf):
 
 async def test_an_empty_shelf_has_nothing_and_says_so(shelf):
     assert await shelf.counts() == Counts(movies=0, shows=0, episodes=0)
-    assert await shelf.card([TitleId(Kind.MOVIE, 1)], EN, None) == {}
-    assert await shelf.card([], EN, None) == {}
+    assert await shelf.cards([TitleId(Kind.MOVIE, 1)], EN, None) == {}
+    assert await shelf.cards([], EN, None) == {}
     assert await shelf.genres(EN, None) == []
     assert await shelf.find(OutsideIds(), Kind.MOVIE) is None
     assert await shelf.save([], at=NOON) == ()

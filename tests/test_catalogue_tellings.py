@@ -48,7 +48,7 @@ async def check(shelf: TitleStore, said: list[Facts]) -> None:
         assert (await shelf.title(title, EN, None)).card.id == title
 
     ids = await shelf.save(said, at=NOON)
-    cards = await shelf.card(ids, EN, None)
+    cards = await shelf.cards(ids, EN, None)
     assert cards.keys() == set(ids)
     counts = await shelf.counts()
     there = {card.id for card in cards.values()}

@@ -26,13 +26,13 @@ from miauflixd.auth.model import (
     User,
     Viewer,
 )
-from miauflixd.auth.remembered import Remembered
 from miauflixd.auth.session_store import Ending, RefreshToken, Verdict
 from miauflixd.auth.sessions import RACE, NoSessionError, judge
 from miauflixd.auth.settings import AuthSettings
 from miauflixd.auth.upkeep import Upkeep
 from miauflixd.auth.viewers import SessionSupersededError
 from miauflixd.errors import UnauthenticatedError, UnavailableError
+from miauflixd.runtime.remembered import Remembered
 from miauflixd.runtime.services import running
 from tests.auth_house import EPOCH, HOME, Clock, FakeAccounts, House, open_house
 

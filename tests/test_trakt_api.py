@@ -22,6 +22,7 @@ async def house(tmp_path, fake):
 @pytest.fixture
 async def web(tmp_path, house):
     async with open_web(tmp_path, trakt=house.accounts) as web:
+        house.take_back()
         yield web
 
 

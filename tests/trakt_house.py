@@ -88,8 +88,13 @@ class House:
 
     accounts: TraktAccounts
     store: TraktStore
+    database: Database
     clock: Clock
     pauses: Pauses
+
+    def take_back(self) -> None:
+        """Have the rows again: of two databases they belong to the one that was opened last."""
+        TraktStore(database=self.database, sealer=Sealer(MASTER_KEY))
 
     async def link(self, fake: FakeTrakt, user_id: UserId = ANNA) -> None:
         """Link an account, as somebody does who types the code at once."""
@@ -134,4 +139,6 @@ async def open_house(
         )
         async with running("trakt", accounts.run):
             await quiet.settled()
-            yield House(accounts=accounts, store=store, clock=clock, pauses=pauses)
+            yield House(
+                accounts=accounts, store=store, database=database, clock=clock, pauses=pauses
+            )

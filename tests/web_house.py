@@ -11,8 +11,9 @@ import aiohttp
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import Actor, NewUser, Role, User
 from miauflixd.auth.passwords import Cost
-from miauflixd.catalogue.list_store import ListStore
+from miauflixd.catalogue.library import Library as Shelves
 from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.ports import Errands, Http
 from miauflixd.catalogue.watched import Watching
 from miauflixd.catalogue.watching_store import WatchingStore
 from miauflixd.config.preferences import Preferences
@@ -26,20 +27,22 @@ from miauflixd.web.ports import (
     Disk,
     Endpoints,
     Images,
-    Library,
     Timetable,
     Torrents,
     Trakt,
     Tunnel,
 )
+from miauflixd.web.ports import (
+    Library as LibraryPort,
+)
 from miauflixd.web.server import serve
 from miauflixd.web.settings import WebSettings
-from tests.artwork_fakes import FakeArtwork
 from tests.auth_house import Clock
-from tests.catalogue_fakes import FakeCatalogue
+from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.contract import kept
 from tests.fakes import FakeTimetable, FakeTorrents
-from tests.status_fakes import FakeDisk, FakeLibrary
+from tests.library_house import NoErrands, Nowhere
+from tests.status_fakes import FakeDisk
 from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
 
@@ -75,6 +78,7 @@ class Web:
     url: str
     household: Household
     preferences: Preferences
+    library: Shelves
     lists: Lists
     watching: Watching
     clock: Clock
@@ -137,10 +141,12 @@ async def open_web(
     tunnel: Tunnel | None = None,
     endpoints: Endpoints | None = None,
     disk: Disk | None = None,
-    library: Library | None = None,
+    library: LibraryPort | None = None,
     artwork: Images | None = None,
     timetable: Timetable | None = None,
     catalogue: FakeCatalogue | None = None,
+    http: Http | None = None,
+    errands: Errands | None = None,
     trakt: Trakt | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
@@ -154,11 +160,13 @@ async def open_web(
         torrents: the sources; a fake's when left out.
         tunnel: none when left out.
         endpoints: none when left out.
-        disk: where downloads are; a fake's when left out, as are the next ones.
-        library: what there is to watch.
-        artwork: the images.
+        disk: where downloads are; a fake's when left out.
+        library: how much there is to watch; that of the catalogue when left out.
+        artwork: the images; real ones when left out.
         timetable: a fake's when left out.
-        catalogue: what there is to watch; nothing when left out.
+        catalogue: what there is to watch; a real one, empty at first, when left out.
+        http: who answers for the providers of a real catalogue; nobody when left out.
+        errands: who looks up titles for it; nobody when left out.
         trakt: off when left out.
         settings: of the web server, by name.
     """
@@ -186,15 +194,26 @@ async def open_web(
         )
         preferences.audited_by(household.audit)
         preferences.on_change("auth", household.configure)
-        shelf = catalogue or FakeCatalogue()
-        lists = Lists(store=ListStore(database=database), clock=clock, changed=_nobody_listens)
-        watching = Watching(
-            store=WatchingStore(database=database),
-            outline=shelf,
-            clock=clock,
-            changed=_nobody_listens,
-            seconds=clock.seconds,
+        shelves = await stack.enter_async_context(
+            Shelves.open(
+                settings=config.catalogue,
+                database=database,
+                sealer=sealer,
+                http=http or Nowhere(),
+                artwork=folder / "artwork",
+                clock=clock,
+            )
         )
+        lists, watching = shelves.lists, shelves.watching
+        if catalogue is not None:
+            watching = Watching(
+                store=WatchingStore(database=database),
+                outline=catalogue,
+                clock=clock,
+                changed=shelves.blackboard.note,
+                seconds=clock.seconds,
+            )
+        whole = shelves.catalogue(errands or NoErrands())
         app = build(
             household=household,
             preferences=preferences,
@@ -202,12 +221,13 @@ async def open_web(
             tunnel=tunnel or NoTunnel(),
             endpoints=endpoints or NoEndpoints(),
             disk=disk or FakeDisk(),
-            library=library or FakeLibrary(),
-            artwork=artwork or FakeArtwork(),
+            library=library or whole,
+            artwork=artwork or shelves.artwork,
             timetable=timetable or FakeTimetable(),
-            catalogue=shelf,
+            catalogue=catalogue or whole,
             lists=lists,
             watching=watching,
+            scrobbling=shelves.scrobbling if catalogue is None else FakeScrobbling(watching),
             trakt_accounts=trakt or NoTrakt(),
             version="1.2.3",
             settings=web,
@@ -225,6 +245,7 @@ async def open_web(
             url=url,
             household=household,
             preferences=preferences,
+            library=shelves,
             lists=lists,
             watching=watching,
             clock=clock,

@@ -14,9 +14,9 @@ from miauflixd.auth.model import (
     UserId,
     Viewer,
 )
-from miauflixd.auth.remembered import Remembered
 from miauflixd.auth.session_store import Ending, StoredSession
 from miauflixd.errors import UnauthenticatedError
+from miauflixd.runtime.remembered import Remembered
 
 _SESSIONS = 4096
 """Sessions that are remembered, some 4 MB: a household never has as many, and somebody who shows

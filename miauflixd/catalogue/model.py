@@ -10,6 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal, NewType, Self
 
+from miauflixd.auth.model import UserId
 from miauflixd.errors import ConflictError, InvalidInputError, NotFoundError
 
 Locale = NewType("Locale", str)
@@ -353,3 +354,37 @@ class Title:
     """Whether a provider has told all that it knows, or only what stands in lists."""
     checked_at: datetime | None
     """When it last did."""
+
+
+# --- what somebody sees ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audience:
+    """For whom something is put together."""
+
+    user_id: UserId | None
+    """`None`: the machine's own administrator, who has seen nothing."""
+    locale: Locale
+    """What they like to read."""
+    limit: int | None
+    """The age up to which they may see; `None`: everything."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowItem:
+    """What stands at one place of a row."""
+
+    card: Card | EpisodeCard
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A row of the home page."""
+
+    id: str
+    """Stays what it is: `continue-watching`, `next-up`, or the slug of a list."""
+    title: str
+    kind: Literal["continue_watching", "next_up", "list"]
+    items: tuple[RowItem, ...]

@@ -77,3 +77,15 @@ class Outline(Protocol):
     async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
         """Return the show of each of these episodes, without those that are not known."""
         ...
+
+
+class Errands(Protocol):
+    """Work that goes on by itself, and that somebody may be in a hurry for."""
+
+    async def fetch_title(self, title_id: TitleId, *, within: float) -> None:
+        """Have a title looked up next; return when it is done, or after so many seconds."""
+        ...
+
+    async def fetch_season(self, show: TitleId, number: int, *, within: float) -> None:
+        """Have a season looked up next; return when it is done, or after so many seconds."""
+        ...

@@ -194,7 +194,7 @@ class TitleStore:
 
     # --- what people see --------------------------------------------------------------------------
 
-    async def card(
+    async def cards(
         self, ids: Collection[TitleId], locale: Locale, limit: int | None
     ) -> Mapping[TitleId, Card]:
         """Return the movies and shows among these that there are and that may be seen.
@@ -402,6 +402,26 @@ class TitleStore:
             (provider, limit),
         )
 
+    async def brief_among(
+        self, provider: ProviderName, ids: Collection[TitleId]
+    ) -> Collection[TitleId]:
+        """Return those of these titles of which this provider has told little."""
+        return await self._among(provider, ids, 's."full" = 0', ())
+
+    async def checked_before(
+        self, provider: ProviderName, ids: Collection[TitleId], *, before: datetime
+    ) -> Sequence[TitleId]:
+        """Return those of these titles that this provider last told all of before this time.
+
+        And those that it has told little of, in the order in which they were given.
+        """
+        return await self._among(
+            provider,
+            ids,
+            '(s."full" = 0 OR s.checked_at < ?)',
+            (season_rows.stamp(before),),
+        )
+
     async def stale(
         self, provider: ProviderName, kind: Kind, *, before: datetime, limit: int
     ) -> Sequence[TitleId]:
@@ -456,6 +476,26 @@ class TitleStore:
     def _ids(self, statement: str, values: Sequence[object]) -> Sequence[TitleId]:
         rows = self._database.execute(statement, values)
         return [TitleId(Kind(kind), number) for kind, number in rows]
+
+    async def _among(
+        self,
+        provider: ProviderName,
+        ids: Collection[TitleId],
+        condition: str,
+        values: Sequence[object],
+    ) -> Sequence[TitleId]:
+        def read() -> list[TitleId]:
+            numbers = self._numbers(ids)
+            rows = self._database.execute(
+                "SELECT s.title_id FROM json_each(?) AS asked"  # noqa: S608 -- the condition is ours
+                " CROSS JOIN tellings s ON s.title_id = asked.value AND s.provider = ?"
+                f" WHERE s.gone = 0 AND {condition}",
+                (json.dumps([*numbers.values()]), provider, *values),
+            )
+            found = {number for (number,) in rows}
+            return [title for title in ids if numbers.get(title) in found]
+
+        return await self._database.run(read)
 
     def _numbers(self, ids: Collection[TitleId]) -> Mapping[TitleId, int]:
         numbers = {title: title.number for title in ids if title.kind is not Kind.EPISODE}

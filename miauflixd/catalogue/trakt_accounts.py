@@ -161,6 +161,14 @@ class TraktAccounts:
                     await self._links.look_after()
                 await self._pause(_EVERY)
 
+    def is_linked(self, user_id: UserId) -> bool:
+        """Return whether somebody has an account there that works."""
+        return self._api.is_on and self._links.is_linked(user_id)
+
+    def linked(self) -> Sequence[UserId]:
+        """Return all who have."""
+        return self._links.users() if self._api.is_on else ()
+
     def state(self, user_id: UserId) -> TraktLink:
         """Return how somebody's link is."""
         if not self._api.is_on:

@@ -81,6 +81,10 @@ class TraktLinks:
         """Return somebody's link, also a broken one."""
         return self._links.get(user_id)
 
+    def users(self) -> list[UserId]:
+        """Return all who have an account there that works."""
+        return [user_id for user_id in self._links if self.is_linked(user_id)]
+
     def is_linked(self, user_id: UserId) -> bool:
         """Whether somebody has a link that works, as far as is known."""
         link = self._links.get(user_id)

@@ -38,6 +38,9 @@ AT_ONCE = frozenset[KeyPath](
         ("auth", "chain_lifetime"),
         ("auth", "max_devices"),
         ("auth", "audit_days"),
+        ("catalogue", "tmdb_token"),
+        ("catalogue", "archive"),
+        ("catalogue", "archive_wider"),
         ("log", "level"),
     }
 )
@@ -51,6 +54,11 @@ AT_RESTART = frozenset[KeyPath](
         ("vpn", "port_forwarding"),
         ("vpn", "nordvpn_token"),
         ("vpn", "lan_endpoints"),
+        ("catalogue", "language"),
+        ("catalogue", "region"),
+        ("catalogue", "trakt_client_id"),
+        ("catalogue", "trakt_client_secret"),
+        ("catalogue", "artwork_quota"),
         ("jobs", "background"),
         ("jobs", "night"),
         ("jobs", "backups_kept"),

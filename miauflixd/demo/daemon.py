@@ -220,6 +220,9 @@ dht = false
 [vpn]
 mode = "off"
 
+[catalogue]
+archive = false
+
 [service]
 user = ""
 

@@ -37,6 +37,7 @@ from miauflixd.web.handlers import (
     users,
     vpn,
 )
+from miauflixd.web.handlers import catalogue as catalogue_handlers
 from miauflixd.web.handlers import lists as list_handlers
 from miauflixd.web.handlers import settings as setting_handlers
 from miauflixd.web.handlers import (
@@ -58,6 +59,7 @@ from miauflixd.web.keys import (
     METRICS,
     PREFERENCES,
     ROUTES,
+    SCROBBLING,
     TIMETABLE,
     TORRENTS,
     TRAKT,
@@ -67,7 +69,6 @@ from miauflixd.web.keys import (
     WATCHING,
 )
 from miauflixd.web.limits import Limits
-from miauflixd.web.nothing import NoImages, NoLibrary
 from miauflixd.web.ports import (
     Catalogue,
     Disk,
@@ -75,6 +76,7 @@ from miauflixd.web.ports import (
     Images,
     Library,
     Preferences,
+    Scrobbling,
     Timetable,
     Torrents,
     Trakt,
@@ -108,6 +110,7 @@ EVERY_ROUTE: Sequence[Route] = (
     *torrent_handlers.ROUTES,
     *playback.ROUTES,
     *stream.ROUTES,
+    *catalogue_handlers.ROUTES,
     *list_handlers.ROUTES,
     *progress.ROUTES,
     *trakt.ROUTES,
@@ -126,12 +129,13 @@ def build(
     tunnel: Tunnel,
     endpoints: Endpoints,
     disk: Disk,
-    library: Library | None = None,
-    artwork: Images | None = None,
+    library: Library,
+    artwork: Images,
     timetable: Timetable,
     catalogue: Catalogue,
     lists: Lists,
     watching: Watching,
+    scrobbling: Scrobbling,
     trakt_accounts: Trakt,
     version: str,
     settings: WebSettings | None = None,
@@ -149,12 +153,13 @@ def build(
         tunnel: how the swarm is reached.
         endpoints: where the tunnel may lead to.
         disk: where downloads are.
-        library: what there is to watch; nothing when left out.
-        artwork: the images; none when left out.
+        library: how much there is to watch, and who says so.
+        artwork: the images.
         timetable: what is done by itself.
         catalogue: what there is to watch.
         lists: what of it stands together.
         watching: how far everybody is with it.
+        scrobbling: where players say so.
         trakt_accounts: who is linked with Trakt.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
@@ -197,9 +202,10 @@ def build(
     app[CATALOGUE] = catalogue
     app[LISTS] = lists
     app[WATCHING] = watching
+    app[SCROBBLING] = scrobbling
     app[DISK] = disk
-    app[LIBRARY] = library = library or NoLibrary()
-    app[IMAGES] = artwork = artwork or NoImages()
+    app[LIBRARY] = library
+    app[IMAGES] = artwork
     app[TIMETABLE] = timetable
     app[DOCTOR] = Doctor(tunnel=tunnel, library=library, disk=disk, timetable=timetable)
     started = clock()

@@ -21,6 +21,7 @@ from miauflixd.web.ports import (
     Images,
     Library,
     Preferences,
+    Scrobbling,
     Timetable,
     Torrents,
     Trakt,
@@ -54,6 +55,7 @@ TIMETABLE: web.AppKey[Timetable] = web.AppKey("timetable")
 CATALOGUE: web.AppKey[Catalogue] = web.AppKey("catalogue")
 LISTS: web.AppKey[Lists] = web.AppKey("lists")
 WATCHING: web.AppKey[Watching] = web.AppKey("watching")
+SCROBBLING: web.AppKey[Scrobbling] = web.AppKey("scrobbling")
 TRAKT: web.AppKey[Trakt] = web.AppKey("trakt")
 VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")

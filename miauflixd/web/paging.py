@@ -4,7 +4,7 @@ import base64
 import binascii
 import bisect
 from collections.abc import Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -72,7 +72,7 @@ def page_of_sorted(
     )
 
 
-def cursor_for(key: tuple[float, str]) -> str:
+def cursor_for(key: tuple[float | str, str | int]) -> str:
     """Return a cursor that says: behind this."""
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
@@ -83,9 +83,24 @@ def key_in(cursor: str) -> tuple[float, str]:
     Raises:
         InvalidFieldsError: it is none of ours.
     """
+    found: tuple[float, str] = _read(cursor, tuple[float, str])
+    return found
+
+
+def place_in(cursor: str) -> tuple[float | str, int]:
+    """Return what a cursor was made from that ends in a number.
+
+    Raises:
+        InvalidFieldsError: it is none of ours.
+    """
+    found: tuple[float | str, int] = _read(cursor, tuple[float | str, int])
+    return found
+
+
+def _read(cursor: str, kind: Any) -> Any:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[float, str])
+        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=kind)
     except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
         raise InvalidFieldsError(
             FieldProblem("cursor", "This is no cursor of this list")

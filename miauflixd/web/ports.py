@@ -5,11 +5,26 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from miauflixd.auth.model import Actor, AuditType, KeyPurpose, UserId, Viewer
+from miauflixd.auth.model import Actor, AuditType, KeyPurpose, User, UserId, Viewer
 from miauflixd.catalogue.artwork import ArtworkFigures, Found
-from miauflixd.catalogue.model import Card, EpisodeCard, TitleId
+from miauflixd.catalogue.browsing import Place, Query
+from miauflixd.catalogue.model import (
+    Audience,
+    Card,
+    EpisodeCard,
+    Kind,
+    OutsideIds,
+    Row,
+    Title,
+    TitleId,
+)
 from miauflixd.catalogue.providers.provider import ProviderState
+from miauflixd.catalogue.searching import Found as SearchFound
+from miauflixd.catalogue.service import EpisodeView, SeasonView
+from miauflixd.catalogue.title_store import CardPage, Counts, GenreCount
 from miauflixd.catalogue.trakt_model import DeviceCode, TraktLink
+from miauflixd.catalogue.watched import Noted
+from miauflixd.catalogue.watching import State
 from miauflixd.jobs.model import TaskView
 from miauflixd.runtime.disk import Room
 from miauflixd.torrents.model import Source, SourceFile, SourceId
@@ -210,15 +225,6 @@ class Endpoints(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
-    """How much there is to watch."""
-
-    movies: int
-    shows: int
-    episodes: int
-
-
 class Library(Protocol):
     """What there is to watch, as far as the state of the machine and events go."""
 
@@ -308,12 +314,80 @@ class Timetable(Protocol):
 class Catalogue(Protocol):
     """What there is to watch, as far as handlers use it."""
 
-    async def cards(
-        self, ids: Collection[TitleId], viewer: Viewer
-    ) -> Mapping[TitleId, Card | EpisodeCard]:
-        """Return these titles as they stand in rows, in the language that the viewer likes.
+    def audience(self, user: User | None) -> Audience:
+        """Return for whom answers to somebody are; `None`: the machine's own administrator."""
+        ...
 
-        What there is not, and what the viewer may not see, is left out.
+    async def cards(
+        self, ids: Collection[TitleId], audience: Audience
+    ) -> Mapping[TitleId, Card | EpisodeCard]:
+        """Return these titles as they stand in rows.
+
+        What there is not, and what is not for them, is left out.
+        """
+        ...
+
+    async def home(self, audience: Audience) -> Sequence[Row]:
+        """Return the rows of the home page."""
+        ...
+
+    async def title(self, title_id: TitleId, audience: Audience) -> Title:
+        """Return a movie or show in full, as far as it is known.
+
+        Raises:
+            NoTitleError: there is none, or not for them.
+        """
+        ...
+
+    async def episode(self, episode_id: TitleId, audience: Audience) -> EpisodeView:
+        """Return an episode.
+
+        Raises:
+            NoTitleError: there is none, or not for them.
+        """
+        ...
+
+    async def season(self, show_id: TitleId, number: int, audience: Audience) -> SeasonView:
+        """Return a season of a show with its episodes, as far as they are known.
+
+        Raises:
+            NoTitleError: there is no such show or season, or not for them.
+        """
+        ...
+
+    async def find(self, ids: OutsideIds, kind: Kind | None, audience: Audience) -> Card | None:
+        """Return the title that others call this, if it is for them."""
+        ...
+
+    async def browse(
+        self, query: Query, audience: Audience, *, after: Place | None, count: int
+    ) -> CardPage:
+        """Return a page of all titles that there are for them."""
+        ...
+
+    async def search(
+        self, text: str, *, kind: Kind | None, audience: Audience, count: int
+    ) -> SearchFound:
+        """Return what fits these words, the best first; never fails for any words."""
+        ...
+
+    async def genres(self, audience: Audience) -> Sequence[GenreCount]:
+        """Return the genres that titles have, by their names."""
+        ...
+
+
+class Scrobbling(Protocol):
+    """Where players report to."""
+
+    async def note(
+        self, user_id: UserId, title_id: TitleId, *, position: float, duration: float, state: State
+    ) -> Noted:
+        """Take note of how far somebody is with something, here and elsewhere.
+
+        Raises:
+            BadProgressError: it cannot be so far or so long, or is a whole show.
+            NoTitleError: there is no such episode.
+            MiauflixdError: it could not be written now; it will be later.
         """
         ...
 

@@ -3,8 +3,9 @@
 from aiohttp import web
 
 from miauflixd.auth.model import Actor, UserId, Viewer
+from miauflixd.catalogue.model import Audience
 from miauflixd.errors import ForbiddenError, UnauthenticatedError
-from miauflixd.web.keys import CLIENT, VIEWER
+from miauflixd.web.keys import CATALOGUE, CLIENT, HOUSEHOLD, VIEWER
 
 
 class NeedsUserError(ForbiddenError):
@@ -47,3 +48,15 @@ def actor(request: web.Request) -> Actor:
     """Return who does something from where, for the audit."""
     found = request[VIEWER]
     return Actor(user_id=None if found is None else found.user_id, address=address(request))
+
+
+async def audience(request: web.Request) -> Audience:
+    """Return for whom an answer is put together: what they read, and what they may see.
+
+    Raises:
+        UnauthenticatedError: nobody is signed in.
+    """
+    user_id = viewer(request).user_id
+    accounts = request.app[HOUSEHOLD].accounts
+    user = None if user_id is None else await accounts.get(user_id)
+    return request.app[CATALOGUE].audience(user)

@@ -74,8 +74,8 @@ def _questions(
     narrow = Query(genre=GenreSlug(GENRES[run % len(GENRES)]), limit=12, order="rating")
     brief = [*titles_of(Scale(movies=120, shows=0, episodes=0, full=0))]
     return {
-        "cards": lambda: shelf.card(films, _EN, None),
-        "cards_foreign": lambda: shelf.card(films, _PT, None),
+        "cards": lambda: shelf.cards(films, _EN, None),
+        "cards_foreign": lambda: shelf.cards(films, _PT, None),
         "episodes": lambda: shelf.episode_cards(episodes, _EN, None),
         "title": lambda: shelf.title(films[0], _PT, None),
         "search": lambda: shelf.search(word, locale=_EN, limit=None),

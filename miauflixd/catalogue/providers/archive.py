@@ -66,6 +66,8 @@ _BELIEVED = 3
 _FOUND = 20
 """Films that a search returns; a person has typed their name."""
 
+_OFF = ("The settings do not want it", "Nothing, until they do")
+
 
 class Archive:
     """A `Provider` of films, and of no series."""
@@ -104,7 +106,16 @@ class Archive:
         self._known: dict[ListSlug, int] = {}
         self._short: dict[ListSlug, int] = {}
         if not wanted:
-            api.health.off("The settings do not want it", "Nothing, until they do")
+            api.health.off(*_OFF)
+
+    def configure(self, settings: CatalogueSettings) -> None:
+        """Be asked from now on as the settings want it."""
+        if settings.archive and not self._wanted:
+            self._api.health.wanted()
+        elif self._wanted and not settings.archive:
+            self._api.health.off(*_OFF)
+        self._wanted = settings.archive
+        self._wider = settings.archive_wider
 
     @classmethod
     @asynccontextmanager

@@ -60,6 +60,12 @@ class Health:
         """Take note that the settings do not want it."""
         self._change("off", reason, following)
 
+    def wanted(self) -> None:
+        """Take note that the settings want it, with what it may not have been asked with before."""
+        self._failures = 0
+        self._reported.clear()
+        self._change("unknown", "It has not been asked yet", _WHEN_WANTED)
+
     def worked(self) -> None:
         """Take note of an answer that could be used."""
         self._failures = 0

@@ -1,14 +1,16 @@
 """What a provider is, whoever it is; and how it is doing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Generic, Literal, Protocol, TypeVar
 
 from miauflixd.catalogue.model import (
     Facts,
+    GenreSlug,
     Kind,
     ListSlug,
+    Locale,
     OutsideIds,
     ProviderName,
     SeasonFacts,
@@ -147,6 +149,10 @@ class SeriesProvider(Provider, Protocol):
 
     async def find(self, imdb_id: str) -> Facts | None:
         """Return what has this id elsewhere; for somebody who waits."""
+        ...
+
+    async def genres(self, locale: Locale) -> Mapping[GenreSlug, str]:
+        """Return what genres are called in a language."""
         ...
 
     async def changes(self, kind: Kind, *, since: date, until: date, number: int) -> Page[int]:

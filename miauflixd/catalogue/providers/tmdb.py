@@ -98,6 +98,16 @@ class Tmdb:
         if self._token is None:
             api.health.off(_OFF, _REFUSAL)
 
+    def configure(self, settings: CatalogueSettings) -> None:
+        """Ask with another token from now on, or not at all without one."""
+        if settings.tmdb_token == self._token:
+            return
+        self._token = settings.tmdb_token
+        if self._token is None:
+            self._api.health.off(_OFF, _REFUSAL)
+        else:
+            self._api.health.wanted()
+
     @classmethod
     @asynccontextmanager
     async def open(
@@ -122,7 +132,7 @@ class Tmdb:
             sleep: waits between attempts.
             jitter: a random number from 0 to 1.
         """
-        token = settings.tmdb_token
+        tmdb: Self | None = None
         async with PoliteApi.open(
             http=http,
             name=cls.name,
@@ -133,12 +143,13 @@ class Tmdb:
             or Pace(company=COMPANY, per_second=_PER_SECOND, burst=_BURST, at_once=_AT_ONCE),
             clock=clock,
             refusal=_REFUSAL,
-            headers=lambda: _authorization(token),
+            headers=lambda: _authorization(None if tmdb is None else tmdb._token),
             delays=delays,
             sleep=sleep,
             jitter=jitter,
         ) as api:
-            yield cls(api=api, settings=settings)
+            tmdb = cls(api=api, settings=settings)
+            yield tmdb
 
     def counts(self) -> Mapping[Outcome, int]:
         """Return how many requests there were by what became of them, for the metrics."""

@@ -24,7 +24,7 @@ from miauflixd.web.list_shapes import (
 from miauflixd.web.paging import Page, PageQuery, cursor_for, key_in, page_of_sorted
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.title_shapes import CardShape, card_shape
-from miauflixd.web.who import own_id, viewer
+from miauflixd.web.who import audience, own_id, viewer
 
 _LARGE = 2**18
 """Bytes of a body that puts a list of the largest size in order."""
@@ -95,7 +95,7 @@ async def put(request: web.Request) -> web.Response:
     own_id(request)
     title_id = _title_id(request)
     wanted = await json_body(request, PlaceShape) if request.can_read_body else PlaceShape()
-    if title_id not in await request.app[CATALOGUE].cards([title_id], viewer(request)):
+    if title_id not in await request.app[CATALOGUE].cards([title_id], await audience(request)):
         raise NoTitleError("There is no such title")
     await request.app[LISTS].put(
         _slug(request), title_id, viewer=viewer(request), position=wanted.position
@@ -142,7 +142,7 @@ async def _cards(
     end = start
     while end < len(ids) and len(found) < limit:
         some = ids[end : end + _LOOKED_THROUGH]
-        cards = await request.app[CATALOGUE].cards(some, viewer(request))
+        cards = await request.app[CATALOGUE].cards(some, await audience(request))
         for title_id in some:
             end += 1
             if title_id in cards:

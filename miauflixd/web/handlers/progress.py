@@ -6,20 +6,20 @@ from aiohttp import web
 
 from miauflixd.catalogue.model import NoTitleError, TitleId
 from miauflixd.web.bodies import answer, json_body, query
-from miauflixd.web.keys import CATALOGUE, WATCHING
+from miauflixd.web.keys import CATALOGUE, SCROBBLING, WATCHING
 from miauflixd.web.paging import Page
 from miauflixd.web.progress_shapes import ProgressQuery, ReportShape
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.title_shapes import CardShape, card_shape
-from miauflixd.web.who import own_id, viewer
+from miauflixd.web.who import audience, own_id
 
 
 async def note(request: web.Request) -> web.Response:
     user_id, title_id = own_id(request), _title_id(request)
     said = await json_body(request, ReportShape)
-    if title_id not in await request.app[CATALOGUE].cards([title_id], viewer(request)):
+    if title_id not in await request.app[CATALOGUE].cards([title_id], await audience(request)):
         raise NoTitleError("There is no such title")
-    await request.app[WATCHING].note(
+    await request.app[SCROBBLING].note(
         user_id, title_id, position=said.position, duration=said.duration, state=said.state
     )
     return web.Response(status=HTTPStatus.NO_CONTENT)
@@ -31,7 +31,7 @@ async def listing(request: web.Request) -> web.Response:
         own_id(request), state=wanted.state, cursor=wanted.cursor, limit=wanted.limit
     )
     cards = await request.app[CATALOGUE].cards(
-        [one.title_id for one in page.items], viewer(request)
+        [one.title_id for one in page.items], await audience(request)
     )
     return answer(
         Page(

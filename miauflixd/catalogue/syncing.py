@@ -1,0 +1,300 @@
+"""Bringing what is known here up to what the providers say, one piece at a time.
+
+Each method is one piece of work: it asks, saves, and says what came of it. When it is done, in
+which order, and what happens when it fails, is the timetable's business.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from miauflixd.catalogue.list_model import ListSpec
+from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.model import (
+    Facts,
+    Kind,
+    ListSlug,
+    Locale,
+    NoListError,
+    OutsideIds,
+    ProviderName,
+    TitleId,
+)
+from miauflixd.catalogue.ports import Clock
+from miauflixd.catalogue.providers.provider import (
+    GoneError,
+    NoProviderError,
+    Provider,
+    ProviderList,
+    ProviderState,
+    ProviderUnavailableError,
+    SeriesProvider,
+)
+from miauflixd.catalogue.title_store import TitleStore
+from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.priority import Priority
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 100
+"""Titles of a list of which the rest is asked at once. Nobody scrolls to the others within the
+hour, and a list of 120 stays below 125 requests when it is new."""
+
+_FRESH = timedelta(hours=12)
+"""How long a title that a change feed names again and again is left alone: the feed of a day names
+it all day long."""
+
+
+_SEASONS = 1000
+"""Seasons of a show at most; the longest-running ones have a hundred."""
+
+
+class ListNotRefreshedError(MiauflixdError):
+    """A list could not be brought up to date; the others may well be."""
+
+    code = "list_not_refreshed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refreshed:
+    """What came of refreshing a list."""
+
+    count: int
+    """Titles that it has now."""
+    incomplete: Sequence[tuple[TitleId, float]]
+    """Those of which little is known yet, and how much they are wanted: more than 0, up to 1."""
+    later: Sequence[tuple[TitleId, float]]
+    """Likewise, far down in the list."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changed:
+    """A page of what has changed elsewhere."""
+
+    titles: Sequence[TitleId]
+    """Those that are known here and were not looked at lately."""
+    pages: int
+
+
+class Syncing:
+    """Asks the providers, and remembers what they say.
+
+    Promise: nothing that a provider does not say takes away what is known; a list that cannot be
+    had whole stays as it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        titles: TitleStore,
+        lists: Lists,
+        providers: Sequence[Provider],
+        series: SeriesProvider,
+        locale: Locale,
+        changed: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            titles: where titles are kept.
+            lists: where lists are kept.
+            providers: all there are; those that are off have no lists.
+            series: the one of them that knows episodes.
+            locale: what titles are asked for in.
+            changed: is told `title:movie:7`, `list:tmdb-movies-popular`, `home`.
+            clock: the time of day.
+        """
+        self._titles = titles
+        self._lists = lists
+        self._providers: Mapping[ProviderName, Provider] = {one.name: one for one in providers}
+        self._series = series
+        self._locale = locale
+        self._changed = changed
+        self._clock = clock
+
+    def providers(self) -> Sequence[ProviderState]:
+        """Return how each provider is doing."""
+        return [provider.state() for provider in self._providers.values()]
+
+    async def check(self, name: str) -> ProviderState:
+        """Ask a provider something small, and return how it is doing.
+
+        Raises:
+            NoProviderError: there is none of this name.
+        """
+        for provider in self._providers.values():
+            if provider.name == name:
+                return await provider.check()
+        raise NoProviderError("There is no provider of this name")
+
+    async def current_lists(self) -> Sequence[ListSlug]:
+        """Return the lists that are filled by somebody, and remove those that are not any more."""
+        slugs: list[ListSlug] = []
+        for provider in self._providers.values():
+            found = [one.slug for one in provider.lists()]
+            await self._lists.retain(provider.name, found)
+            slugs += found
+        return slugs
+
+    async def name_genres(self) -> None:
+        """Learn what genres are called in the language of the house, if somebody says so now."""
+        if not self.has_series:
+            return
+        try:
+            names = await self._series.genres(self._locale)
+        except ProviderUnavailableError as error:
+            _log.debug("The genres stay as they are called: %s", error.code)
+            return
+        await self._titles.save_genre_names(
+            {genre: {self._locale: name} for genre, name in names.items()}
+        )
+
+    @property
+    def has_series(self) -> bool:
+        """Whether the provider is on that knows episodes, and tells what has changed."""
+        return self._series.state().condition != "off"
+
+    async def refresh(self, slug: ListSlug) -> Refreshed:
+        """Bring a list up to date, all of it or nothing.
+
+        Raises:
+            NoListError: nobody fills it.
+            ListNotRefreshedError: its provider does not answer; the list stays as it is.
+        """
+        provider, wanted = self._filled_by(slug)
+        try:
+            facts = await _whole(provider, wanted)
+        except ProviderUnavailableError as error:
+            raise ListNotRefreshedError(str(error)) from error
+        now = self._clock()
+        ids = list(dict.fromkeys(await self._titles.save(facts, at=now)))
+        spec = ListSpec(slug=slug, title=wanted.title, kind=wanted.kind, provider=provider.name)
+        if await self._lists.replace(spec, ids, at=now):
+            self._changed("home")
+        brief = await self._titles.brief_among(self._series.name, ids)
+        ranked = [
+            (title_id, 1 - place / len(ids))
+            for place, title_id in enumerate(ids)
+            if title_id in brief
+        ]
+        at_once = set(ids[:_AT_ONCE])
+        return Refreshed(
+            count=len(ids),
+            incomplete=[one for one in ranked if one[0] in at_once],
+            later=[one for one in ranked if one[0] not in at_once],
+        )
+
+    def knows(self, ids: OutsideIds) -> bool:
+        """Return whether there is somebody to ask about a title."""
+        return any(True for _ in self._who_knows(ids))
+
+    async def details(self, title_id: TitleId, *, priority: Priority) -> Sequence[int]:
+        """Ask everybody who knows a title for all of it, and return the seasons still to be asked.
+
+        Raises:
+            NoTitleError: there is none.
+            ProviderUnavailableError: nobody who knows it answers.
+        """
+        ids = (await self._titles.outside([title_id])).get(title_id, OutsideIds())
+        failure: ProviderUnavailableError | None = None
+        told = False
+        for provider in self._who_knows(ids):
+            try:
+                facts = await provider.details(title_id.kind, ids, priority=priority)
+            except GoneError:
+                await self._titles.mark_gone(title_id, provider=provider.name, at=self._clock())
+            except ProviderUnavailableError as error:
+                failure = error
+            else:
+                (title_id,) = await self._titles.save([facts], at=self._clock())
+                told = True
+        if failure is not None and not told:
+            raise failure
+        self._changed(f"title:{title_id}")
+        unsynced = await self._titles.seasons_to_sync(_SEASONS, shows=[title_id])
+        return [number for _, number in unsynced]
+
+    async def season(self, show: TitleId, number: int, *, priority: Priority) -> None:
+        """Ask for the episodes of a season.
+
+        Raises:
+            NoTitleError: there is no such show.
+            GoneError: the provider knows no such season.
+            ProviderUnavailableError: it does not answer.
+        """
+        ids = (await self._titles.outside([show])).get(show, OutsideIds())
+        if ids.tmdb is None:
+            raise GoneError("Nobody knows the episodes of this show")
+        facts = await self._series.season(ids, number, priority=priority)
+        await self._titles.save_season(show, facts, locale=self._locale, at=self._clock())
+        self._changed(f"title:{show}")
+
+    async def changes(self, kind: Kind, *, day: date, page: int) -> Changed:
+        """Return which of our titles have changed at the provider on a day.
+
+        Raises:
+            ProviderUnavailableError: it does not answer.
+        """
+        found = await self._series.changes(kind, since=day, until=day, number=page)
+        known = await self._titles.known(kind, found.items)
+        stale = await self._titles.checked_before(
+            self._series.name, list(known.values()), before=self._clock() - _FRESH
+        )
+        return Changed(titles=stale, pages=found.pages)
+
+    async def search(self, text: str, *, kind: Kind | None) -> Sequence[TitleId]:
+        """Ask everybody for what fits these words, save it, and return it, the best first.
+
+        One who does not answer is no reason to show nothing of the others.
+        """
+        found: list[Facts] = []
+        for provider in self._providers.values():
+            if provider.state().condition == "off":
+                continue
+            try:
+                found += await provider.search(text, kind=kind)
+            except ProviderUnavailableError as error:
+                _log.debug("A search was not answered by %s: %s", provider.name, error.code)
+        if not found:
+            return []
+        return list(dict.fromkeys(await self._titles.save(found, at=self._clock())))
+
+    async def find(self, imdb_id: str) -> TitleId | None:
+        """Return what has this id elsewhere, and save what is said of it; nothing when offline."""
+        try:
+            facts = await self._series.find(imdb_id)
+        except ProviderUnavailableError:
+            return None
+        if facts is None:
+            return None
+        # An answer that leaves out what was asked for is still about that.
+        facts = replace(facts, ids=replace(facts.ids, imdb=facts.ids.imdb or imdb_id))
+        (title_id,) = await self._titles.save([facts], at=self._clock())
+        return title_id
+
+    def _filled_by(self, slug: ListSlug) -> tuple[Provider, ProviderList]:
+        for provider in self._providers.values():
+            for found in provider.lists():
+                if found.slug == slug:
+                    return provider, found
+        raise NoListError("Nobody fills this list")
+
+    def _who_knows(self, ids: OutsideIds) -> Sequence[Provider]:
+        known: Mapping[ProviderName, object] = {"tmdb": ids.tmdb, "archive": ids.archive}
+        return [
+            provider
+            for name, provider in self._providers.items()
+            if known.get(name) is not None and provider.state().condition != "off"
+        ]
+
+
+async def _whole(provider: Provider, wanted: ProviderList) -> list[Facts]:
+    found: list[Facts] = []
+    for number in range(1, wanted.pages + 1):
+        page = await provider.page(wanted.slug, number)
+        found += page.items
+        if number >= page.pages:
+            break
+    return found
