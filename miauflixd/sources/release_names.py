@@ -72,7 +72,7 @@ def parse(name: str) -> Release:
             len(text),
             technical,
             numbering.start if numbering else 0,
-            year.start() if year else 0,
+            year.start() if year and year.start() > 1 else 0,
             span.start() if span else 0,
         )
         if mark or mark == len(text)
@@ -86,7 +86,9 @@ def parse(name: str) -> Release:
         title_end = _without(text, words, title_end, _describes_before_year)
     believed = _believed(text, words, title_end, technical, numbering)
 
-    titles = find_titles(text[:title_end]) or find_titles(
+    # "(2001) Some Title"
+    title_start = year.end() if year and year.end() < title_end else 0
+    titles = find_titles(text[title_start:title_end]) or find_titles(
         text[numbering.end if numbering else 0 : technical]
     )
     floor = max(
@@ -99,6 +101,8 @@ def parse(name: str) -> Release:
         ]
     )
     described = describe(text, believed)
+    if numbering and not numbering.episodes and described.extra in ("extras", "soundtrack"):
+        described = replace(described, extra=None)  # the seasons, and those as well
     return replace(
         described,
         title=titles[0] if titles else "",
@@ -177,7 +181,11 @@ def _year(
         ]
         year = beside[0] if beside else None
     else:
-        early = [match for match in years if 0 < match.start() < technical]
+        early = [
+            match
+            for match in years
+            if match.start() < technical and (match.start() > 1 or text.startswith("("))
+        ]
         bracketed = [match for match in early if text[match.start() - 1] in "(["]
         late = [match for match in years if match.start() >= technical]
         year = next((found[-1] for found in (bracketed, early, late[:1]) if found), None)
@@ -210,7 +218,7 @@ def _touches(text: str, end: int, start: int) -> bool:
 
 def _describes_before_technical(word: Word) -> bool:
     """Whether a word right before plain ones describes: "FRENCH 1080p" does, "German 1080p" not."""
-    if word.fields[0] == "quality_bare":
+    if word.fields[0] in ("quality_bare", "edition"):
         return True
     return not (word.text.istitle() or word.text.islower())
 

@@ -93,7 +93,7 @@ _DATE_BACKWARDS = re.compile(
 _SPAN = re.compile(
     r"(?<!\d)(?P<first>(?:19|20)\d\d)[ ]?[-\u2013][ ]?(?P<last>(?:19|20)\d\d|\d\d(?=[)\]]))(?!\d)"
 )
-_YEAR = re.compile(r"(?<![^\W_])(?:19\d\d|20[0-4]\d)(?![^\W_])")
+_YEAR = re.compile(r"(?<![^\W_])(?:19\d\d|20[0-4]\d)(?=г?(?![^\W_]))")
 _NUMBER = re.compile(r"\d+")
 
 
@@ -116,7 +116,7 @@ def find_numbering(text: str, *, named_in_front: bool) -> Numbering | None:
         text: painted over, see above.
         named_in_front: whether the name began with somebody in brackets.
     """
-    for read in (_season_and_episode, _day, _seasons, _ordinal_season, _russian):
+    for read in (_season_and_episode, _day, _ordinal_season, _seasons, _russian):
         if numbering := read(text):
             return numbering
     return _episodes_alone(text, named_in_front=named_in_front)
@@ -180,10 +180,12 @@ def _ordinal_season(text: str) -> Numbering | None:
     match = _ORDINAL_SEASON.search(text)
     if match is None or not (season := _ordinal(match["season"])):
         return None
+    episode = _EPISODE.search(text, match.end()) or _ABSOLUTE.search(text, match.end())
     return Numbering(
         start=match.start(),
-        end=match.end(),
+        end=episode.end() if episode else match.end(),
         seasons=(season,),
+        episodes=_many(episode["first"], episode["rest"]) if episode else (),
         complete=match["complete"] is not None,
     )
 

@@ -15,7 +15,7 @@ _JOINERS = "\u200c\u200d"
 _BLANKS = re.compile(r"\s+")
 _PATH = re.compile(r"^(?:[A-Za-z]:\\|[/\\~]|\.{1,2}[/\\])|[/\\][^/\\]+\.[A-Za-z0-9]{2,4}$")
 _SITE = re.compile(
-    r"^\W{0,3}(?:www\.[\w-]+(?:\.[\w-]+){1,3}|[\w-]+\.(?:com|org|net|to|cd|cc|se|me|info|xyz|lol))"
+    r"^\W{0,3}(?:w{2,3}[.,][\w-]+(?:\.[\w-]+){1,3}|[\w-]+\.(?:com|org|net|to|cd|cc|se|me|info|xyz|lol))"
     r"[\s\])}】]*(?:[-\u2013_: ]+|$)",
     re.IGNORECASE,
 )

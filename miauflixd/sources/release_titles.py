@@ -3,9 +3,10 @@
 import re
 
 _ALSO = re.compile(r" / | \| |(?<!\w)a\.?k\.?a\.?(?!\w)|\s[/|]|[/|]\s", re.IGNORECASE)
-_IN_BRACKETS = re.compile(r"[(\[]([^()\[\]]+)[)\]]")
+_CAST = re.compile(r"(?<=\S)\s*\([^()]*/[^()]*\)")
+"""Who made it, in both scripts."""
 _BRACKETED_END = re.compile(r"^(.*\w.*?)\s*[(\[]([^()\[\]]*[^\W\d_][^()\[\]]*)[)\]]$")
-_INITIALS = re.compile(r"(?:(?<=^)|(?<=[\s.]))(?:[^\W\d_]\.){2,}(?=[\s.]|$|[^\W\d_](?:\.|$))")
+_INITIALS = re.compile(r"(?:(?<=^)|(?<=[\s.]))(?:[^\W\d_]\.){2,}(?=[\s.\d]|$|[^\W\d_](?:\.|$))")
 _ENDS_IN_INITIALS = re.compile(r"(?:^|\s)(?:[^\W\d_]\.){2,}[^\W\d_]$")
 _ALL_IN_BRACKETS = re.compile(r"\[[^\[\]]+\]")
 _TRIM_LEFT = " .,:;-\u2013\u2014/\\|)]}>=~"
@@ -15,10 +16,8 @@ _OTHER_SCRIPT = re.compile(
     r"[\u0370-\u03ff\u0400-\u04ff\u0590-\u05ff\u0600-\u06ff\u0900-\u0d7f\u0e00-\u0e7f"
     r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
-_SCRIPTS_APART = re.compile(rf"^((?:{_OTHER_SCRIPT.pattern}[^A-Za-z]*)+?)[\s.:\-]+([A-Za-z0-9].*)$")
-_LATIN_FIRST = re.compile(
-    rf"^([A-Za-z0-9][^\u0370-\uffff]*?)[\s.:\-]+((?:{_OTHER_SCRIPT.pattern}).*)$"
-)
+_SCRIPTS_APART = re.compile(rf"^({_OTHER_SCRIPT.pattern}[^A-Za-z]*)[\s.:\-]([A-Za-z].*)$")
+_LATIN_FIRST = re.compile(rf"^([A-Za-z][^\u0370-\uffff]*)[\s.:\-]({_OTHER_SCRIPT.pattern}.*)$")
 
 
 def find_titles(head: str) -> list[str]:
@@ -28,7 +27,7 @@ def find_titles(head: str) -> list[str]:
     by which others know it.
     """
     titles: list[str] = []
-    for part in _ALSO.split(head):
+    for part in _ALSO.split(_CAST.sub(" ", head)):
         for title in _in_scripts(_spaced(part)):
             if title and title not in titles:
                 titles.append(title)
@@ -42,7 +41,7 @@ def _in_scripts(title: str) -> list[str]:
         return [*_in_scripts(_trimmed(match[1])), _trimmed(match[2])]
     for pattern in (_SCRIPTS_APART, _LATIN_FIRST):
         if match := pattern.match(title):
-            return [_trimmed(match[1]), _trimmed(match[2])]
+            return [_spaced(match[1]), _spaced(match[2])]
     return [_trimmed(title)]
 
 

@@ -11,8 +11,8 @@ from miauflixd.sources.release_vocabulary import TECHNICAL, Meaning, Trust
 _SEPARATOR = r"[ ._-]?"
 _STARTS = r"(?<![^\W_])"
 _ENDS = r"(?![^\W_])"
-_ENDS_OR_DIGITS = r"(?![^\W\d_])"
-"""After an audio codec: `AAC2.0`."""
+_ENDS_OR_DIGITS = r"(?:x\d)?(?![^\W\d_])"
+"""After an audio codec: `AAC2.0`, `FLACx2`."""
 
 
 @dataclass(frozen=True, slots=True)
