@@ -86,7 +86,7 @@ def parse(name: str) -> Release:
         title_end = _without(text, words, title_end, _describes_before_year)
     believed = _believed(text, words, title_end, technical, numbering)
 
-    # "(2001) Some Title"
+    # The year may come first: "(2001) Some Title".
     title_start = year.end() if year and year.end() < title_end else 0
     titles = find_titles(text[title_start:title_end]) or find_titles(
         text[numbering.end if numbering else 0 : technical]

@@ -93,7 +93,7 @@ _DATE_BACKWARDS = re.compile(
 _SPAN = re.compile(
     r"(?<!\d)(?P<first>(?:19|20)\d\d)[ ]?[-\u2013][ ]?(?P<last>(?:19|20)\d\d|\d\d(?=[)\]]))(?!\d)"
 )
-_YEAR = re.compile(r"(?<![^\W_])(?:19\d\d|20[0-4]\d)(?=г?(?![^\W_]))")
+_YEAR = re.compile(r"(?<![^\W_])(?:19\d\d|20[0-4]\d)(?=\u0433?(?![^\W_]))")
 _NUMBER = re.compile(r"\d+")
 
 
