@@ -10,7 +10,7 @@ is worse than half the lines, and nothing is better than what is on the disk alr
 """
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import log1p
 from typing import Literal, NamedTuple
 
@@ -119,18 +119,14 @@ class _Points(NamedTuple):
 _NOTHING = _Points(0)
 
 
-@dataclass(slots=True)
 class _Context:
     """What is the same for all candidates."""
 
-    preference: Preference
-    target: int = field(init=False)
-    wanted: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        quality = self.preference.quality
-        self.target = quality.height if quality else self.preference.max_height
-        self.wanted = tuple(_primary(language) for language in self.preference.languages)
+    def __init__(self, preference: Preference) -> None:
+        self.preference = preference
+        self.wanted = tuple(_primary(language) for language in preference.languages)
+        target = preference.quality.height if preference.quality else preference.max_height
+        self.lines = {quality.height: _lines(quality.height, target) for quality in Quality}
 
 
 def _rank(candidate: Candidate, context: _Context) -> Ranked:
@@ -138,24 +134,30 @@ def _rank(candidate: Candidate, context: _Context) -> Ranked:
     bitrate = _bitrate(candidate, context)
     height = release.quality.height if release.quality else _likely_height(release, bitrate)
     plays, how = _playing(release, height, context)
-    found = [
+    found = (
         _availability(candidate),
-        _lines(height, context),
-        _origin(release),
+        context.lines[height],
+        _ORIGINS[release.source_type],
         _language(release, context),
         how,
         _brightness(release, context),
         _speed(candidate, bitrate, context),
-        _Points(10 * (min(max(candidate.trust, 0.0), 1.0) - 0.5)),
-        _Points(1 if release.proper or release.repack else 0),
-    ]
+    )
+    score = 10 * (candidate.trust - 0.5)
+    if release.proper or release.repack:
+        score += 1
+    said = []
+    for points, reason in found:
+        score += points
+        if reason:
+            said.append((-abs(points), reason))
+    said.sort()
+    reasons = tuple(reason for _, reason in said)
     against = _out(candidate, height, bitrate, context)
-    said = sorted((one for one in found if one.reason), key=lambda one: -abs(one.points))
-    reasons = [one.reason for one in said if one.reason]
     return Ranked(
         candidate=candidate,
-        score=round(sum(one.points for one in found), 1),
-        reasons=(against, *reasons) if against else tuple(reasons),
+        score=round(score, 1),
+        reasons=(against, *reasons) if against else reasons,
         plays=plays,
         usable=against is None,
     )
@@ -260,14 +262,15 @@ def _speed(candidate: Candidate, bitrate: float | None, context: _Context) -> _P
 
 # --- how it looks ---------------------------------------------------------------------------------
 
-_STEPS = (2160, 1440, 1080, 720, 576, 480, 360)
+_LINES = {
+    quality.height: place
+    for place, quality in enumerate(sorted(Quality, key=lambda one: -one.height))
+}
+"""The formats, the highest first, with their places."""
 
-_LINES = {height: place for place, height in enumerate(_STEPS)} | {4320: -1}
 
-
-def _lines(height: int, context: _Context) -> _Points:
-    target = context.target
-    steps = _LINES[_at_most(height)] - _LINES[_at_most(target)]
+def _lines(height: int, target: int) -> _Points:
+    steps = _LINES[height] - _LINES[_at_most(target)]
     if steps == 0:
         return _Points(30, f"{height}p, as wanted")
     if steps < 0:
@@ -281,9 +284,7 @@ def _lines(height: int, context: _Context) -> _Points:
 
 def _at_most(height: int) -> int:
     """Return the format that a picture of so many lines fills."""
-    if height > _STEPS[0]:
-        return 4320
-    return next((step for step in _STEPS if step <= height), _STEPS[-1])
+    return next((format_ for format_ in _LINES if format_ <= height), 360)
 
 
 _ORIGINS: dict[SourceType | None, _Points] = {
@@ -303,10 +304,6 @@ _ORIGINS: dict[SourceType | None, _Points] = {
     SourceType.CAM: _Points(-50, "filmed in a cinema"),
     None: _Points(5),
 }
-
-
-def _origin(release: Release) -> _Points:
-    return _ORIGINS[release.source_type]
 
 
 def _brightness(release: Release, context: _Context) -> _Points:
@@ -335,7 +332,7 @@ _TINY = 0.4
 def _worth(codec: VideoCodec | None, height: int) -> float:
     # Who does not say how may have used the best there is: a fake has to be beyond doubt.
     table = _WORTH.get(codec or VideoCodec.AV1, _WORTH[VideoCodec.H264])
-    return table.get(_at_most(height), _TINY)
+    return table.get(height, _TINY)
 
 
 def _bitrate(candidate: Candidate, context: _Context) -> float | None:
@@ -427,7 +424,7 @@ def plays_how(release: Release, client: Client, height: int, *, transcodes: bool
             audio in client.audio for audio in release.audio_codecs if audio is not AudioCodec.ATMOS
         )
     else:
-        # To be taken for mute costs a second, to be mute costs the evening; nobody tells the player.
+        # To be taken for mute costs a second; to be mute costs the evening, for no player says so.
         audible = small or (release.channels == "2.0" and AudioCodec.AAC in client.audio)
     if audible and container in client.containers:
         return "direct"

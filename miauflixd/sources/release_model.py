@@ -22,10 +22,11 @@ class Quality(StrEnum):
     P480 = "480p"
     P360 = "360p"
 
-    @property
-    def height(self) -> int:
-        """The lines, of a picture that is as high as the format."""
-        return int(self[:-1])
+    height: int
+    """The lines, of a picture that is as high as the format."""
+
+    def __init__(self, value: str) -> None:
+        self.height = int(value.removesuffix("p"))
 
 
 class SourceType(StrEnum):
