@@ -1,6 +1,7 @@
 """Whether a release is of what somebody wants: tables of names, and the reasons of refusals."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,11 +12,11 @@ from miauflixd.sources.matching import Fit, Refusal, Wanted, fit
 from miauflixd.sources.release_names import parse
 
 
-def movie(title, year=None, *others):
+def movie(title: str, year: int | None = None, *others: str) -> Wanted:
     return Wanted(kind=Kind.MOVIE, titles=(title, *others), year=year)
 
 
-def episode(title, season=None, number=None, **known):
+def episode(title: str, season: int, number: int, **known: Any) -> Wanted:
     return Wanted(kind=Kind.EPISODE, titles=(title,), season=season, episode=number, **known)
 
 

@@ -2,12 +2,21 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miauflixd.sources.ranking import BROWSER, Candidate, Client, Preference, plays_how, rank
+from miauflixd.sources.ranking import (
+    BROWSER,
+    Candidate,
+    Client,
+    Preference,
+    Ranked,
+    plays_how,
+    rank,
+)
 from miauflixd.sources.release_model import AudioCodec, Quality, VideoCodec
 from miauflixd.sources.release_names import parse
 
@@ -26,11 +35,11 @@ UHD = Preference(
 )
 
 
-def source(name, *, seeders=30, size=None, **more):
-    return Candidate(id=name, release=parse(name), seeders=seeders, size=size, **more)
+def source(name: str, *, seeders: int | None = 30, **more: Any) -> Candidate:
+    return Candidate(id=name, release=parse(name), seeders=seeders, **more)
 
 
-def only(candidate, preference=EVENING):
+def only(candidate: Candidate, preference: Preference = EVENING) -> Ranked:
     [ranked] = rank([candidate], preference)
     return ranked
 

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,14 +28,16 @@ DERIVED = ("season", "episode", "cam")
 DEFAULTS = Release().to_mapping()
 
 
-def comparable(value):
+def comparable(value: Any) -> Any:
     """Return a value such that the order of languages and codecs does not count."""
     return sorted(map(str, value)) if isinstance(value, (tuple, list)) else value
 
 
-def judge():
+def judge() -> tuple[Counter[str], Counter[str], list[str]]:
     """Return how often each field was said, by the person or by us, and how often wrongly."""
-    said, wrong, mistakes = Counter(), Counter(), []
+    said: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    mistakes = []
     for label in LABELLED:
         read = parse(label["name"]).to_mapping()
         for field in FIELDS:

@@ -2,12 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from miauflixd.sources.release_names import parse
 
 
-def print_parsed(names: Iterable[str]) -> int:
+def print_parsed(names: Sequence[str]) -> int:
     """Print what the names of releases say, as JSON, one object a line.
 
     Args:

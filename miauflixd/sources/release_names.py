@@ -10,8 +10,8 @@ languages; only then, because that takes a fifth of a second to import, and a mi
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -35,7 +35,7 @@ _GAP = re.compile(r"[\s._,+&/()\[\]{}|~-]*")
 """What may stand between two things that belong together."""
 
 _COUNTS = re.compile(
-    r"(?:\d[\d\s.,~-]*(?:-?[йя]|ª|º|°|st|nd|rd|th)?[\s._]?)?"
+    r"(?:\d[\d\s.,~-]{0,12}(?:-?[йя]|ª|º|°|st|nd|rd|th)?[\s._]?)?"
     r"(?:сез|сери|эпизод|тв-|temporad|temp[. ]|cap[ií]tulo|\bcap[. ]|folge|staffel|stagion|"
     r"saison|sezon|\bepisod|\bepis[oó]d|seizoen|\bseason|\bvol|화|회|話|话|集|季)",
     re.IGNORECASE,
@@ -53,74 +53,107 @@ _COLLECTION = re.compile(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Layout:
+    """What stands where in a name."""
+
+    technical: int
+    """Where the first word stands that is in no title."""
+    numbering: Numbering | None
+    year: re.Match[str] | None
+    other_years: Sequence[re.Match[str]]
+    span: re.Match[str] | None
+    """Of years."""
+    title_end: int
+
+    @property
+    def numbers_end(self) -> int:
+        """Where the last of year and episodes ends."""
+        matches = (match for match in (self.year, self.span) if match)
+        ends = [match.end() for match in matches]
+        return max([self.numbering.end if self.numbering else 0, *ends])
+
+
 def parse(name: str) -> Release:
     """Read the name of a release, or of its file.
 
-    It answers to whatever it is given, within a millisecond as a rule; what is longer than 300
-    characters is not looked at beyond these.
+    It answers to whatever it is given, within a millisecond as a rule, and twenty if somebody
+    means harm; what is longer than 300 characters is not looked at beyond these.
     """
     text, container, leading = split(name)
     words = [*find(text)]
+    layout = _layout(text, words, named_in_front=leading is not None)
+    believed = _believed(text, words, layout)
+    described = describe(text, believed)
+    numbering, span = layout.numbering, layout.span
+    if numbering and not numbering.episodes and described.extra in ("extras", "soundtrack"):
+        described = replace(described, extra=None)  # the seasons, and those as well
+    titles = _titles(text, layout)
+    said_until = max(
+        layout.title_end,
+        layout.numbers_end,
+        *(word.end for word in believed if word.fields[0] != "extra"),
+    )
+    is_described = layout.technical < len(text) or bool(believed)
+    return replace(
+        described,
+        title=titles[0] if titles else "",
+        other_titles=tuple(titles[1:]),
+        year=_year_of(layout),
+        other_years=tuple(
+            number for match in layout.other_years if (number := int(match[0])) in YEARS
+        ),
+        seasons=numbering.seasons if numbering else (),
+        episodes=numbering.episodes if numbering else (),
+        aired=numbering.aired if numbering else None,
+        complete=described.complete or span is not None or _is_collection(text, layout),
+        container=container or described.container,
+        group=find_group(text, floor=said_until, described=is_described, leading=leading),
+    )
+
+
+def _layout(text: str, words: Sequence[Word], *, named_in_front: bool) -> _Layout:
     technical = next((w.start for w in words if w.trust is Trust.PLAIN and w.start), len(text))
-    numbering = _numbering(text, words, named_in_front=leading is not None)
+    numbering = _numbering(text, words, named_in_front=named_in_front)
     span = None if numbering and numbering.aired else find_span(text)
     year, others = (None, []) if span else _year(text, numbering, technical)
-
-    title_end = min(
-        mark
-        for mark in (
-            len(text),
-            technical,
-            numbering.start if numbering else 0,
-            year.start() if year and year.start() > 1 else 0,
-            span.start() if span else 0,
-        )
-        if mark or mark == len(text)
+    # What stands at the very beginning does not end a title: "1917", "(2001) Some Title".
+    starts = (
+        technical,
+        numbering.start if numbering else 0,
+        year.start() if year and year.start() > 1 else 0,
+        span.start() if span else 0,
     )
-    remade = _remade(text, year, others)
-    if remade:
+    title_end = min((start for start in starts if start), default=len(text))
+    if remade := _remade(text, year, others):
         title_end = min(title_end, remade.start())
     elif technical == title_end:
         title_end = _without(text, words, title_end, _describes_before_technical)
     elif year and year.start() == title_end:
         title_end = _without(text, words, title_end, _describes_before_year)
-    believed = _believed(text, words, title_end, technical, numbering)
+    return _Layout(
+        technical=technical,
+        numbering=numbering,
+        year=year,
+        other_years=others,
+        span=span,
+        title_end=title_end,
+    )
 
-    # The year may come first: "(2001) Some Title".
-    title_start = year.end() if year and year.end() < title_end else 0
-    titles = find_titles(text[title_start:title_end]) or find_titles(
-        text[numbering.end if numbering else 0 : technical]
-    )
-    floor = max(
-        [
-            title_end,
-            numbering.end if numbering else 0,
-            year.end() if year else 0,
-            span.end() if span else 0,
-            *(word.end for word in believed if word.fields[0] != "extra"),
-        ]
-    )
-    described = describe(text, believed)
-    if numbering and not numbering.episodes and described.extra in ("extras", "soundtrack"):
-        described = replace(described, extra=None)  # the seasons, and those as well
-    return replace(
-        described,
-        title=titles[0] if titles else "",
-        other_titles=tuple(titles[1:]),
-        year=_year_of(year, numbering, span),
-        other_years=tuple(number for other in others if (number := int(other[0])) in YEARS),
-        seasons=numbering.seasons if numbering else (),
-        episodes=numbering.episodes if numbering else (),
-        aired=numbering.aired if numbering else None,
-        complete=described.complete
-        or span is not None
-        or (numbering is not None and numbering.complete)
-        or (numbering is None and _COLLECTION.search(text[:title_end]) is not None),
-        container=container or described.container,
-        group=find_group(
-            text, floor=floor, described=technical < len(text) or bool(believed), leading=leading
-        ),
-    )
+
+def _titles(text: str, layout: _Layout) -> list[str]:
+    year = layout.year
+    start = year.end() if year and year.end() < layout.title_end else 0
+    if titles := find_titles(text[start : layout.title_end]):
+        return titles
+    # Some number first, and say the title then.
+    return find_titles(text[layout.numbering.end if layout.numbering else 0 : layout.technical])
+
+
+def _is_collection(text: str, layout: _Layout) -> bool:
+    if layout.numbering:
+        return layout.numbering.complete
+    return _COLLECTION.search(text, 0, layout.title_end) is not None
 
 
 def _numbering(text: str, words: Sequence[Word], *, named_in_front: bool) -> Numbering | None:
@@ -202,14 +235,13 @@ def _remade(
     return next((other for other in others if _touches(text, other.end(), year.start())), None)
 
 
-def _year_of(
-    year: re.Match[str] | None, numbering: Numbering | None, span: re.Match[str] | None
-) -> int | None:
-    if span:
-        return int(span["first"])
-    if year:
-        return int(year[0])
-    return numbering.aired.year if numbering and numbering.aired else None
+def _year_of(layout: _Layout) -> int | None:
+    if layout.span:
+        return int(layout.span["first"])
+    if layout.year:
+        return int(layout.year[0])
+    aired = layout.numbering.aired if layout.numbering else None
+    return aired.year if aired else None
 
 
 def _touches(text: str, end: int, start: int) -> bool:
@@ -227,7 +259,7 @@ def _describes_before_year(word: Word) -> bool:
     return word.fields[0] in ("edition", "extra")
 
 
-def _without(text: str, words: Sequence[Word], end: int, describes: Any) -> int:
+def _without(text: str, words: Sequence[Word], end: int, describes: Callable[[Word], bool]) -> int:
     """Take from the end of a title the words that describe the release."""
     for word in reversed(words):
         if word.start >= end:
@@ -238,15 +270,12 @@ def _without(text: str, words: Sequence[Word], end: int, describes: Any) -> int:
     return end
 
 
-def _believed(
-    text: str,
-    words: Sequence[Word],
-    title_end: int,
-    technical: int,
-    numbering: Numbering | None,
-) -> list[Word]:
+def _believed(text: str, words: Sequence[Word], layout: _Layout) -> list[Word]:
     """Return the words that describe the release, and are in no title of film or episode."""
-    believed = [word for word in words if word.trust >= Trust.PASSING or word.start >= title_end]
+    believed = [
+        word for word in words if word.trust >= Trust.PASSING or word.start >= layout.title_end
+    ]
+    numbering, technical = layout.numbering, layout.technical
     if numbering and (numbering.episodes or numbering.aired):
         inside = {
             id(word)

@@ -9,7 +9,7 @@ from miauflixd.sources.release_languages import LANGUAGES
 from miauflixd.sources.release_vocabulary import TECHNICAL, Meaning, Trust
 
 _SEPARATOR = r"[ ._-]?"
-_STARTS = r"(?<![^\W_])"
+_STARTS = r"(?<![^\W_])(?=[^\W_])"
 _ENDS = r"(?![^\W_])"
 _ENDS_OR_DIGITS = r"(?:x\d)?(?![^\W\d_])"
 """After an audio codec: `AAC2.0`, `FLACx2`."""
