@@ -113,6 +113,12 @@ def _tasks(parsed: argparse.Namespace) -> int:
     return run(parsed)
 
 
+def _parse_names(parsed: argparse.Namespace) -> int:
+    from miauflixd.sources.command import print_parsed  # noqa: PLC0415 -- slow, as above
+
+    return print_parsed(parsed.names)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miauflixd",
@@ -147,6 +153,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_remote(doctor, _doctor)
     _add_tasks(commands.add_parser("tasks", help="what is done by itself, and when"))
+
+    sources = commands.add_parser("sources", help="look at where titles can be had")
+    about = sources.add_subparsers(required=True, metavar="ACTION")
+    names = about.add_parser("parse", help="say what names of releases mean, in JSON")
+    names.add_argument(
+        "names", nargs="*", metavar="NAME", help="(default: those on standard input, one a line)"
+    )
+    names.set_defaults(command=_parse_names)
 
     demo = commands.add_parser("demo", help="play a film out of a swarm on this machine alone")
     demo.add_argument(
