@@ -175,13 +175,7 @@ def complaint(response: Response, host: str) -> DirectoryUnavailableError | None
 
     The description is not repeated: it may quote the request, and the key with it.
     """
-    if b"<error" not in response.body[:_PEEK]:
-        return None
-    try:
-        document = read(response.body)
-    except NotXmlError:
-        return None
-    if document.root != "error":
+    if (document := _error(response.body)) is None:
         return None
     code = said.number(document.attributes.get("code"), most=9999) or _UNKNOWN
     description = document.attributes.get("description", "").lower()
@@ -198,3 +192,13 @@ def complaint(response: Response, host: str) -> DirectoryUnavailableError | None
         return DirectoryRefusedError(f"{host} says that this indexer is switched off")
     kind = _KINDS.get(code, DirectoryUnavailableError)
     return kind(f"{host} reports a problem (code {code})")
+
+
+def _error(body: bytes) -> Document | None:
+    if b"<error" not in body[:_PEEK]:
+        return None
+    try:
+        document = read(body)
+    except NotXmlError:
+        return None
+    return document if document.root == "error" else None
