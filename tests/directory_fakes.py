@@ -7,6 +7,7 @@ The answers have the shape of real ones; titles, hashes and keys are made up. A 
 import asyncio
 import atexit
 import base64
+import gzip
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -270,10 +271,6 @@ class FakeDirectories:
             request.transport.abort()
         if self.trouble == "500 twice":
             return web.Response(status=503) if len(self.asked) <= 2 else None
-        if self.trouble == "huge when unpacked":
-            packed = web.Response(body=b" " * (50 * 2**20))
-            packed.enable_compression(web.ContentCoding.gzip)
-            return packed
         opening = "<a>" if "torznab" in request.path else "["
         page = {"text": LOGIN, "content_type": "text/html"}
         guarded = {"text": CLOUDFLARE, "content_type": "text/html"}
@@ -288,7 +285,8 @@ class FakeDirectories:
             "cloudflare": {**guarded, "status": 403, "headers": {"cf-mitigated": "challenge"}},
             "cloudflare with 200": guarded,
             "half": {"text": '<rss><channel>{"status": "ok", "data": [1, '},
-            "huge": {"body": bytes(50 * 2**20)},
+            "huge": {"body": _HUGE},
+            "huge when unpacked": {"body": _packed(), "headers": {"Content-Encoding": "gzip"}},
             "deep": {"text": opening * 100_000},
             "bomb": {"text": BOMB, "content_type": "text/xml"},
             "binary": {"body": bytes(range(256)) * 100},
@@ -296,6 +294,14 @@ class FakeDirectories:
             "to itself": _redirect(str(request.rel_url)),
         }
         return web.Response(**answers.get(self.trouble, {}))
+
+
+_HUGE = bytes(50 * 2**20)
+
+
+@cache
+def _packed() -> bytes:
+    return gzip.compress(_HUGE, compresslevel=1)
 
 
 def _redirect(location: str) -> dict[str, Any]:

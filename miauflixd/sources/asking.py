@@ -34,8 +34,6 @@ there are up to four, with turns to wait for between them; this is for one that 
 _MAX_OFFERS = 3000
 """Of one query, merged; what is beyond nobody would ever see, and each has a place in memory."""
 
-_INTERRUPTED = "It was interrupted"
-
 Outcome = Literal["waiting", "answered", "failed", "resting", "no_way_out"]
 
 
@@ -115,12 +113,6 @@ class Enquiry:
                 return
             await news.wait()
 
-    def end(self) -> None:
-        """Wait for nobody any more."""
-        for report in list(self._reports.values()):
-            if report.outcome == "waiting":
-                self.note(replace(report, outcome="failed", reason=_INTERRUPTED))
-
     def note(self, report: Report, offers: Sequence[Offer] = ()) -> None:
         """Take what one directory brings."""
         self._reports[report.directory] = report
@@ -186,16 +178,12 @@ class Asking:
 
     async def run(self) -> None:
         """Be there for questions until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
                 await asyncio.Event().wait()
-        finally:
-            self._group = None
-            # A task that was cancelled before it began has not said so itself.
-            for enquiry in self._under_way.values():
-                enquiry.end()
-            self._under_way.clear()
+            finally:
+                self._group = None  # at once: a group that ends takes no more tasks
 
     def ask(
         self,
@@ -283,7 +271,7 @@ class Asking:
         enquiry: Enquiry,
         key: tuple[Query, frozenset[DirectoryId]],
     ) -> None:
-        report = Report(directory=directory.id, outcome="failed", reason=_INTERRUPTED)
+        report = Report(directory=directory.id, outcome="failed", reason="It was interrupted")
         found: Sequence[Offer] = ()
         try:
             async with asyncio.timeout(self._patience):

@@ -111,6 +111,8 @@ class _Reader:
                 continue
             value = self._value(kind)
             if not self._stack:
+                if self._data[self._at : self._at + 3].strip():  # some end with a new line
+                    raise NotTorrentError("more than one value")
                 return value
             self._put(value)
         raise NotTorrentError("too many values")

@@ -199,13 +199,11 @@ def _is_plain(name: object) -> bool:
 
 def _name(item: Mapping[str, object], query: Query) -> str:
     about = said.fields(item.get("metadata"))
-    title = next(
-        (found for each in said.items(about.get("title")) if (found := said.text(each))), ""
-    )
-    year = next(
-        (found for each in said.items(about.get("year")) if (found := said.text(each, limit=4))), ""
-    )
-    return f"{title or query.archive_id}{f' ({year})' if year.isdecimal() else ''}"
+    # Whatever is there once may be there several times.
+    title = next(filter(None, map(said.text, said.items(about.get("title")))), query.archive_id)
+    years = (said.number(each, most=9999, least=1) for each in said.items(about.get("year")))
+    year = next((each for each in years if each is not None), None)
+    return f"{title} ({year})" if year else f"{title}"
 
 
 def _seconds(value: object) -> int | None:

@@ -89,7 +89,11 @@ class Folder:
     async def search(self, query: Query, *, priority: Priority) -> Sequence[Offer]:
         """See `Directory`."""
         found = await self._look()
-        return [offer for offer in found if could_be(query, offer.name)]
+        return [
+            offer
+            for offer in found
+            if any(could_be(query, name) for name in (offer.name, *offer.other_names))
+        ]
 
     async def check(self) -> None:
         """See `Directory`."""
