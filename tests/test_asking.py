@@ -22,6 +22,7 @@ from miauflixd.sources.directories.directory import (
     DirectoryKind,
     DirectoryRefusedError,
     DirectoryUnavailableError,
+    DirectoryUnreachableError,
     FunctionMissingError,
     NothingThereError,
     TorrentBytes,
@@ -282,6 +283,18 @@ async def test_one_that_fails_again_and_again_is_left_alone_ever_longer(clock):
             clock.now += rest
 
     assert rests == [0, 1, 5, 15, 30, 60, 180, 360, 720, 1440, 1440, 1440]
+
+
+async def test_when_our_own_network_is_back_nothing_is_away_for_long(clock):
+    away = FakeDirectory("away", error=DirectoryUnreachableError("Nobody is there"))
+
+    async with asking_of(away, clock=clock) as asking:
+        for _ in range(20):
+            await ask(asking)
+            clock.now += asking.standing(away.id).rests(clock())
+        await ask(asking)
+
+        assert asking.standing(away.id).rests(clock()) == timedelta(minutes=15)
 
 
 async def test_one_that_answers_again_is_well_again(clock):

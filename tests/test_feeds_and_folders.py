@@ -112,6 +112,31 @@ async def test_an_rss_feed_offers_what_is_called_like_the_title(feed, fake):
     ]
 
 
+async def test_a_feed_that_is_no_torznab_says_the_same_in_its_own_elements(feed, fake):
+    fake.feed = rss(
+        item(
+            "Big Cat",
+            inside=link("https://site.example/download/1.torrent")
+            + f'<n:infoHash xmlns:n="https://n.example">{HASH}</n:infoHash>'
+            + '<n:seeders xmlns:n="https://n.example">7</n:seeders>',
+        )
+    )
+
+    (offer,) = await search(feed)
+
+    assert (offer.info_hash, offer.seeders) == (HASH, 7)
+    assert offer.torrent_url == "https://site.example/download/1.torrent"
+
+
+async def test_pages_and_podcasts_of_a_feed_are_no_torrents(feed, fake):
+    fake.feed = rss(
+        item("Big Cat, a review", inside=link("https://site.example/review")),
+        item("Big Cat, spoken", inside=enclosure("https://x.example/1.mp3", 5, "audio/mpeg")),
+    )
+
+    assert await search(feed) == []
+
+
 async def test_an_atom_feed_has_enclosures_or_magnet_links(feed, fake):
     fake.feed = ATOM
 

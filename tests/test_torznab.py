@@ -664,6 +664,33 @@ async def test_an_offer_with_nothing_behind_it_says_so(torznab):
         await resolve(torznab, Offer(directory=NAME, name="Big Cat"))
 
 
+async def test_a_directory_is_not_blamed_for_a_server_that_it_links_to(torznab):
+    elsewhere = Offer(directory=NAME, name="Big Cat", torrent_url="http://192.168.1.1/x.torrent")
+
+    with pytest.raises(NothingThereError):
+        await resolve(torznab, elsewhere)
+
+
+async def test_a_download_limit_is_the_directory_s(torznab, fake):
+    fake.downloads = {"1": says(error(501, "Download limit reached"))}
+
+    with pytest.raises(DirectoryUnavailableError) as raised:
+        await resolve(torznab, behind(fake))
+
+    assert raised.value.retry_after == 3600
+
+
+async def test_a_magnet_link_gets_all_trackers_that_anybody_named(torznab):
+    trackers = ("udp://one.example:1/announce?a=1&b=2", "not a tracker")
+
+    found = await resolve(
+        torznab, Offer(directory=NAME, name="Big Cat", magnet=MAGNET, trackers=trackers)
+    )
+
+    assert isinstance(found, Magnet)
+    assert found.trackers == ("udp://tracker.example:6969", trackers[0])
+
+
 # --- Prowlarr's JSON ------------------------------------------------------------------------------
 
 
@@ -732,9 +759,32 @@ def test_imdb_ids_are_written_one_way(value):
     assert said.imdb_id(value) == "tt5550001"
 
 
-@pytest.mark.parametrize("value", ["tt", "", "0", 0, "tt0000000", None, True, "nm0000001", [], "x"])
+@pytest.mark.parametrize("value", [10**5000, "tt\u0663\u0663", "tt", "", "0", 0, "tt0000000", None, True, "nm0000001", [], "x"])
 def test_what_is_no_imdb_id_is_none(value):
     assert said.imdb_id(value) is None
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("Am\xe9lie's Big-Cat & Co.", "amelies big cat and co"),
+        ("Gro\xdfe \xdcbung", "grosse ubung"),
+        ("\u0419\u043e\u0434", "\u0439\u043e\u0434"),
+        ("\u304c\u304e\uff01 \ud55c\uad6d", "\u304c\u304e \ud55c\uad6d"),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"),
+        ("../../x\x00y", "x y"),
+        ("\u2026!?", ""),
+    ],
+)
+def test_words_are_what_one_would_search_by(title, words):
+    assert " ".join(said.words(title)) == words
+
+
+async def test_a_server_without_shows_is_not_asked_for_one(torznab, fake):
+    fake.caps = CAPS.replace('<category id="5000" name="TV" />', "")
+
+    assert await search(torznab, EPISODE) == ()
+    assert asked(fake) == []
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()))

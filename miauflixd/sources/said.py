@@ -4,14 +4,14 @@ Directories answer with numbers that are texts, sizes of -1 and names full of co
 Each function here takes anything, and returns something sound or `None`; none raises.
 """
 
-import html
-import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
+
+from miauflixd.catalogue.text import clean, whole_number
 
 MAX_NAME = 300
 """Characters of a release's name; no file system takes a file name of more than 255."""
@@ -28,15 +28,11 @@ MAX_SECONDS = 100 * 3600
 _MAX_URL = 8192
 """Characters. Links of a Torznab proxy carry another link inside, encoded; browsers stop here."""
 
-_MAX_DIGITS = 20
-"""Of a number; 2^63 has 19. Python refuses to read thousands, but only by an exception."""
-
-_JOINERS = "\u200c\u200d"
-"""Invisible, but part of how names are written in Persian, in Hindi, and in emoji."""
-
-_IMDB = re.compile(r"(?:tt)?(\d{1,10})")
+_IMDB = re.compile(r"(?:tt)?([0-9]{1,10})")
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%|{}^-]+")
 """RFC 3986, and what indexers forget to encode."""
+
+_APOSTROPHES = re.compile("['\u2019`\u00b4]")
 
 _EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 """No directory is older; what claims to be was dated by a clock that was never set."""
@@ -44,33 +40,12 @@ _EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 
 def text(value: object, *, limit: int = MAX_NAME) -> str:
     """Return a line of text without what could confuse a terminal, a reader or a parser."""
-    if not isinstance(value, str):
-        return ""
-    # Cut first, so that a megabyte costs nothing; four times as long, as entities may stand in it.
-    plain = html.unescape(value[: 4 * limit])
-    kept = "".join(
-        char for char in plain if char.isprintable() or char.isspace() or char in _JOINERS
-    )
-    return " ".join(kept.split())[:limit].rstrip()
+    return clean(value, limit)
 
 
 def number(value: object, *, most: int, least: int = 0) -> int | None:
     """Return a whole number within bounds."""
-    match value:
-        case bool():
-            return None
-        case int():
-            found = value
-        case float() if math.isfinite(value):
-            found = int(value)
-        case str() if len(value.strip()) <= _MAX_DIGITS and value.strip().isascii():
-            try:
-                found = int(value)
-            except ValueError:
-                return None
-        case _:
-            return None
-    return found if least <= found <= most else None
+    return whole_number(value, least=least, most=most)
 
 
 def size(value: object) -> int | None:
@@ -90,8 +65,8 @@ def outside_id(value: object) -> int | None:
 
 def imdb_id(value: object) -> str | None:
     """Return an IMDb id as `tt0111161`, however it was written: `tt111161`, `0111161`, 111161."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    if isinstance(value, int):
+        value = str(number(value, most=10**10))
     if not isinstance(value, str) or not (found := _IMDB.fullmatch(value.strip().lower())):
         return None
     digits = found[1].lstrip("0")
@@ -157,10 +132,18 @@ def fields(value: object) -> Mapping[str, object]:
 
 
 def words(value: str) -> tuple[str, ...]:
-    """Return the words of a title or name, to search by and to compare: no accents, no marks."""
-    flat = unicodedata.normalize("NFKD", value[: 2 * MAX_NAME]).casefold()
-    flat = re.sub(r"['\u2019`\u00b4]", "", flat.replace("&", " and "))
-    spaced = "".join(
-        char if char.isalnum() else "" if unicodedata.combining(char) else " " for char in flat
-    )
-    return tuple(spaced.split())
+    """Return the words of a title or name, to search by and to compare: no marks, no case.
+
+    Latin letters lose their accents, as in the names of releases. To others their marks belong.
+    """
+    plain = _APOSTROPHES.sub("", value[: 2 * MAX_NAME].replace("&", " and "))
+    flat = unicodedata.normalize("NFKC", plain).casefold()
+    kept = "".join(map(_letter, unicodedata.normalize("NFC", flat)))
+    return tuple(kept.split())
+
+
+def _letter(char: str) -> str:
+    base = unicodedata.normalize("NFD", char)[0]
+    if base.isascii() and base.isalpha():
+        return base
+    return char if char.isalnum() or unicodedata.category(char).startswith("M") else " "

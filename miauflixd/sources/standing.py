@@ -8,6 +8,7 @@ from miauflixd.sources.directories.directory import (
     DirectoryGuardedError,
     DirectoryRefusedError,
     DirectoryUnavailableError,
+    DirectoryUnreachableError,
 )
 
 Condition = Literal["unknown", "ok", "failing", "refused", "guarded"]
@@ -17,6 +18,10 @@ Condition = Literal["unknown", "ok", "failing", "refused", "guarded"]
 LADDER = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 5, 15, 30, 60, 180, 360, 720, 1440))
 """For how long a directory is left alone after so many failures in a row; Prowlarr's. The first
 costs nothing, since anybody stumbles once."""
+
+_AT_MOST_UNREACHABLE = 3
+"""The rung of a quarter of an hour: that nobody is there is soon found out and disturbs nobody, and
+when our own network is back nothing should seem to be away for a day."""
 
 _AT_LEAST_REFUSED = 5
 """The rung of an hour: a key does not mend itself."""
@@ -61,6 +66,8 @@ def after_failure(standing: Standing, error: DirectoryUnavailableError, now: dat
         case _:
             condition = "failing"
     rung = min(standing.failures, len(LADDER) - 1)
+    if isinstance(error, DirectoryUnreachableError):
+        rung = min(rung, _AT_MOST_UNREACHABLE)
     if condition != "failing":
         rung = max(rung, _AT_LEAST_REFUSED)
     rest = max(LADDER[rung], timedelta(seconds=error.retry_after or 0))

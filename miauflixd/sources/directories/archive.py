@@ -213,9 +213,9 @@ def _seconds(value: object) -> int | None:
     try:
         for part in parts[:3]:
             total = total * 60 + float(part)
-    except ValueError:
+        return said.number(int(total), most=said.MAX_SECONDS, least=1)
+    except (ValueError, OverflowError):  # no number, or none that is finite
         return None
-    return said.number(total, most=said.MAX_SECONDS, least=1)
 
 
 def _quality(file: Mapping[str, object]) -> str | None:

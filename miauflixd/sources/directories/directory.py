@@ -32,6 +32,12 @@ class DirectoryUnavailableError(UnavailableError):
         self.retry_after = retry_after
 
 
+class DirectoryUnreachableError(DirectoryUnavailableError):
+    """Nobody is at a directory's address; or it is our own network that leads nowhere."""
+
+    code = "directory_unreachable"
+
+
 class DirectoryRefusedError(DirectoryUnavailableError):
     """A directory serves us only once somebody has changed something: a key, or a switch there."""
 

@@ -9,12 +9,14 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from miauflixd.egress.errors import EgressError
 from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.directories.directory import (
     DirectoryGuardedError,
     DirectoryRefusedError,
     DirectoryUnavailableError,
+    DirectoryUnreachableError,
     NothingThereError,
 )
 from miauflixd.sources.ports import Http, Response, Turns
@@ -28,6 +30,9 @@ LIMIT = 10 * 2**20
 
 _PAUSES = (1.0, 2.0)
 """Seconds before each further attempt where a server stumbled; as Prowlarr does it."""
+
+_UNREACHED = frozenset({"name", "connect"})
+"""Reasons of `EgressError` that say nothing of the server."""
 
 _STUMBLED = frozenset({408, 500, 502, 503, 504})
 
@@ -124,8 +129,17 @@ class Exchange:
             await self._sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 -- not a secret
         else:
             response = await self._once(url, headers, priority=priority, limit=limit)
-        self._check(response, complaint(response))
+        try:
+            self._check(response, complaint(response))
+        except DirectoryUnavailableError as error:
+            if error.retry_after and self.is_own(url):
+                self._turns.rest(error.retry_after)
+            raise
         return response
+
+    def is_own(self, url: str) -> bool:
+        """Whether an address is this server's, and not one that it only links to."""
+        return urlsplit(url).hostname == self.host
 
     async def _once(
         self, url: str, headers: Mapping[str, str] | None, *, priority: Priority, limit: int
@@ -143,7 +157,9 @@ class Exchange:
         except (DirectoryUnavailableError, TunnelDownError):
             raise
         except (MiauflixdError, OSError) as error:
-            raise DirectoryUnavailableError(
+            unreached = isinstance(error, EgressError) and error.reason in _UNREACHED
+            kind = DirectoryUnreachableError if unreached else DirectoryUnavailableError
+            raise kind(
                 f"{self.host} gives no answer: {error}",
                 retry_after=getattr(error, "retry_after", None),
             ) from error
@@ -157,10 +173,8 @@ class Exchange:
         if response.status == 429:  # noqa: PLR2004 -- "Too Many Requests"
             wanted = retry_after(response)
             rest = TOO_MANY_REST if wanted is None else wanted
-            self._turns.rest(rest)
             raise DirectoryUnavailableError(f"{self.host} was asked too often", retry_after=rest)
         if complaint is not None:
-            self._turns.rest(complaint.retry_after or 0.0)
             raise complaint
         if response.status >= 500:  # noqa: PLR2004 -- "the server's fault"
             raise DirectoryUnavailableError(

@@ -107,7 +107,7 @@ class Feed:
                 if (offer := _of_atom(entry, self.id)) is not None
             ]
         else:
-            found = offers_of(document, directory=self.id)
+            found = offers_of(document, directory=self.id, anything=True)
         # Feeds begin with the newest.
         for offer in reversed(found):
             key = offer.info_hash or offer.magnet or offer.torrent_url or ""

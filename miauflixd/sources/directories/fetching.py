@@ -1,12 +1,14 @@
 """From an offer to a magnet link or a `.torrent` file."""
 
+from urllib.parse import quote
+
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.directories.directory import (
     DirectoryUnavailableError,
     NothingThereError,
     TorrentBytes,
 )
-from miauflixd.sources.directories.exchange import Exchange, is_page
+from miauflixd.sources.directories.exchange import Complaint, Exchange, is_page
 from miauflixd.sources.offers import Offer
 from miauflixd.torrents.magnet import Magnet, from_info_hash, parse_magnet
 from miauflixd.torrents.model import BadTorrentError
@@ -18,7 +20,13 @@ _SHORTEST = 60
 """Bytes; below that there is no room for a name, a length and a hash."""
 
 
-async def fetch(offer: Offer, exchange: Exchange, *, priority: Priority) -> Magnet | TorrentBytes:
+async def fetch(
+    offer: Offer,
+    exchange: Exchange,
+    *,
+    priority: Priority,
+    complaint: Complaint = lambda _: None,
+) -> Magnet | TorrentBytes:
     """Return what an offer leads to, for directories whose links are on the web.
 
     The file is preferred to the hash: with it nothing has to be asked of the swarm.
@@ -34,31 +42,37 @@ async def fetch(offer: Offer, exchange: Exchange, *, priority: Priority) -> Magn
             raise NothingThereError("There is no torrent behind this offer")
         return known
     try:
-        return await _behind(offer.torrent_url, exchange, priority=priority)
-    except DirectoryUnavailableError:
+        return await _behind(offer.torrent_url, exchange, priority=priority, complaint=complaint)
+    except DirectoryUnavailableError as error:
         # The swarm knows too, though it is slower.
-        if known is None:
+        if known is not None:
+            return known
+        if exchange.is_own(offer.torrent_url):
             raise
-        return known
+        # The directory is not to be blamed for servers that it links to.
+        raise NothingThereError(str(error)) from error
 
 
 def known_magnet(offer: Offer) -> Magnet | None:
-    """Return the magnet link of an offer, or the one that its hash makes; asks nobody."""
+    """Return the magnet link that an offer's own or its hash makes, with all trackers known."""
+    if offer.magnet:
+        bare = parse_magnet(offer.magnet)
+    elif offer.info_hash:
+        bare = from_info_hash(offer.info_hash)
+    else:
+        return None
     try:
-        if offer.magnet:
-            return parse_magnet(offer.magnet)
-        if offer.info_hash:
-            return parse_magnet(
-                from_info_hash(offer.info_hash).uri
-                + "".join(f"&tr={tracker}" for tracker in offer.trackers)
-            )
-    except BadTorrentError:  # too many long trackers
-        return from_info_hash(offer.info_hash) if offer.info_hash else None
-    return None
+        return parse_magnet(
+            bare.uri + "".join(f"&tr={quote(tracker, safe='')}" for tracker in offer.trackers)
+        )
+    except BadTorrentError:  # too many long ones
+        return bare
 
 
-async def _behind(url: str, exchange: Exchange, *, priority: Priority) -> Magnet | TorrentBytes:
-    response = await exchange.get(url, priority=priority, limit=TORRENT_LIMIT)
+async def _behind(
+    url: str, exchange: Exchange, *, priority: Priority, complaint: Complaint
+) -> Magnet | TorrentBytes:
+    response = await exchange.get(url, priority=priority, limit=TORRENT_LIMIT, complaint=complaint)
     # Torznab's proxies redirect to magnet links, and some servers send one as the body.
     for text in (response.url, _line(response.body)):
         if text[:7].lower() == "magnet:":

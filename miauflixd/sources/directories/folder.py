@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,9 @@ _MAX_TEXT = 256 * 2**10
 
 _MAX_LINKS = 500
 """Of one such list."""
+
+_MAX_OFFERS = 20_000
+"""Of a folder; memory for more would be better used."""
 
 _SETTLED = 2.0
 """Seconds since a file was written last. Copying over a network writes more often than that."""
@@ -101,8 +105,8 @@ class Folder:
 
     async def resolve(self, offer: Offer, *, priority: Priority) -> Magnet | TorrentBytes:
         """See `Directory`."""
-        if offer.magnet:
-            return parse_magnet(offer.magnet)
+        if offer.magnet and (known := fetching.known_magnet(offer)) is not None:
+            return known
         async with self._one_at_a_time:
             data = await asyncio.to_thread(self._bytes_of, offer)
         if data is not None:
@@ -137,7 +141,8 @@ class Folder:
                     left -= len(data)
                     before = (version, tuple(self._offers(Path(name), data)))
                 self._read[name] = before
-        return [offer for _, offers in self._read.values() for offer in offers]
+        found = (offer for _, offers in self._read.values() for offer in offers)
+        return list(islice(found, _MAX_OFFERS))
 
     def _bytes_of(self, offer: Offer) -> bytes | None:
         names = {

@@ -11,6 +11,7 @@ from miauflixd.sources.directories.directory import (
     EVERYTHING,
     Capabilities,
     DirectoryKind,
+    DirectoryUnavailableError,
     FunctionMissingError,
     NothingThereError,
     TorrentBytes,
@@ -24,7 +25,8 @@ from miauflixd.sources.directories.torznab_caps import (
     read_caps,
     requests,
 )
-from miauflixd.sources.directories.torznab_xml import complaint, offers_of
+from miauflixd.sources.directories.torznab_errors import complaint
+from miauflixd.sources.directories.torznab_xml import offers_of
 from miauflixd.sources.offers import DirectoryId, Offer, Query
 from miauflixd.sources.ports import Clock, Response
 from miauflixd.torrents.magnet import Magnet
@@ -104,7 +106,9 @@ class Torznab:
 
     async def resolve(self, offer: Offer, *, priority: Priority) -> Magnet | TorrentBytes:
         """See `Directory`."""
-        return await fetching.fetch(offer, self._exchange, priority=priority)
+        return await fetching.fetch(
+            offer, self._exchange, priority=priority, complaint=self._complaint
+        )
 
     async def _known_caps(self, priority: Priority) -> Caps:
         now = self._clock()
@@ -142,10 +146,13 @@ class Torznab:
             self._url,
             {**parameters, **self._key()},
             priority=priority,
-            complaint=lambda answer: complaint(answer, self._exchange.host),
+            complaint=self._complaint,
             limit=limit,
         )
         return self._exchange.accepted(response)
+
+    def _complaint(self, response: Response) -> DirectoryUnavailableError | None:
+        return complaint(response, self._exchange.host)
 
     def _key(self) -> Mapping[str, str]:
         return {"apikey": self._api_key.reveal()} if self._api_key else {}

@@ -154,6 +154,8 @@ def requests(query: Query, caps: Caps, *, categories: Sequence[int] = ()) -> Ite
     functions do so badly (Prowlarr found that too).
     """
     chosen = categories or (caps.movies if query.kind == "movie" else caps.shows)
+    if not chosen and (caps.movies or caps.shows):
+        return  # it has only the others
     common = {"extended": "1"}
     if chosen:
         common["cat"] = ",".join(map(str, chosen))

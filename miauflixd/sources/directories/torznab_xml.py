@@ -1,16 +1,10 @@
 """From the items of a Torznab answer to offers, in all dialects that there are. No I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from miauflixd.sources import said
-from miauflixd.sources.directories.directory import (
-    DirectoryRefusedError,
-    DirectoryUnavailableError,
-    FunctionMissingError,
-    NothingThereError,
-)
-from miauflixd.sources.directories.exchange import TOO_MANY_REST, retry_after
-from miauflixd.sources.directories.feed_xml import Document, Entry, NotXmlError, Part, read
+from miauflixd.sources.directories.feed_xml import Document, Entry, Part
 from miauflixd.sources.directories.torznab_caps import is_adult, is_adult_name
 from miauflixd.sources.offers import (
     DirectoryId,
@@ -21,30 +15,27 @@ from miauflixd.sources.offers import (
     magnet_of,
     trackers_of,
 )
-from miauflixd.sources.ports import Response
 
-_USENET = "application/x-nzb"
-
-_ACCOUNT = range(100, 200)
-_PARAMETER = 200
-_UNKNOWN = 900
-_TOO_MANY = frozenset({429, 500, 501})
-"""Of requests, and of downloads; the first is Prowlarr's."""
-_SWITCHED_OFF = frozenset({410, 910})
-_KINDS: Mapping[int, type[DirectoryUnavailableError]] = {
-    _PARAMETER: FunctionMissingError,
-    201: FunctionMissingError,  # a parameter that it does not like
-    202: FunctionMissingError,  # no such function
-    203: FunctionMissingError,  # not for us
-    300: NothingThereError,
+_ELEMENTS: Mapping[str, Sequence[str]] = {
+    "infohash": ("infohash",),
+    "leechers": ("leechers",),
+    "magneturl": ("magneturi",),
+    "peers": ("peers",),
+    "seeders": ("seeders", "seeds"),
+    "size": ("size", "contentlength"),
 }
+"""Elements that say what an attribute of Torznab says."""
 
-_PEEK = 2000
-"""Bytes in which an error shows that it is one; it is the whole answer, and short."""
+_TORRENT = "application/x-bittorrent"
+_USENET = "application/x-nzb"
 
 
 def offers_of(
-    document: Document, *, directory: DirectoryId, adult: frozenset[int] = frozenset()
+    document: Document,
+    *,
+    directory: DirectoryId,
+    adult: frozenset[int] = frozenset(),
+    anything: bool = False,
 ) -> Sequence[Offer]:
     """Return what a document offers.
 
@@ -52,8 +43,10 @@ def offers_of(
         document: the answer.
         directory: whose it is.
         adult: categories, besides the standard's, that nobody asked for.
+        anything: whether it may be about anything, so that a link leads to a torrent only if it
+            looks so.
     """
-    found = (_offer(entry, directory, adult) for entry in document.entries)
+    found = (_offer(entry, directory, adult=adult, anything=anything) for entry in document.entries)
     return [offer for offer in found if offer is not None]
 
 
@@ -83,7 +76,9 @@ def offer_of_links(
     )
 
 
-def _offer(entry: Entry, directory: DirectoryId, adult: frozenset[int]) -> Offer | None:
+def _offer(
+    entry: Entry, directory: DirectoryId, *, adult: frozenset[int], anything: bool
+) -> Offer | None:
     attributes = _Attributes(entry)
     enclosure = next(entry.all("enclosure"), Part("enclosure", {}))
     if enclosure.attributes.get("type", "").lower() == _USENET or _for_adults(
@@ -96,7 +91,7 @@ def _offer(entry: Entry, directory: DirectoryId, adult: frozenset[int]) -> Offer
         (attributes.one("magneturl"), enclosed, link, entry.text("guid"), entry.text("comments")),
         directory=directory,
         info_hash=info_hash_of(attributes.one("infohash")),
-        torrent_url=said.url(enclosed) or said.url(link),
+        torrent_url=_torrent_url(enclosure, link, anything=anything),
     )
     if base is None:
         return None
@@ -109,9 +104,7 @@ def _offer(entry: Entry, directory: DirectoryId, adult: frozenset[int]) -> Offer
         info_hash=base.info_hash,
         magnet=base.magnet,
         torrent_url=base.torrent_url,
-        size=said.size(attributes.one("size"))
-        or said.size(entry.text("size"))
-        or said.size(enclosure.attributes.get("length")),
+        size=said.size(attributes.one("size")) or said.size(enclosure.attributes.get("length")),
         seeders=seeders,
         leechers=leechers,
         published=base.published,
@@ -126,10 +119,31 @@ def _offer(entry: Entry, directory: DirectoryId, adult: frozenset[int]) -> Offer
     )
 
 
+def _torrent_url(enclosure: Part, link: str, *, anything: bool) -> str | None:
+    enclosed = said.url(enclosure.attributes.get("url"))
+    followed = said.url(link)
+    if not anything:
+        return enclosed or followed
+    # In a feed about anything a link is a page, and what is enclosed a picture, or a voice.
+    kind = enclosure.attributes.get("type", "").lower()
+    if enclosed and (kind == _TORRENT or _is_named_torrent(enclosed)):
+        return enclosed
+    return followed if followed and _is_named_torrent(followed) else None
+
+
+def _is_named_torrent(url: str) -> bool:
+    return urlsplit(url).path.lower().endswith(".torrent")
+
+
 class _Attributes:
-    """`<torznab:attr name="..." value="..."/>`, or `newznab:attr`, which some send instead."""
+    """`<torznab:attr name="..." value="..."/>`, or `newznab:attr`, which some send instead.
+
+    Feeds that are no Torznab say the same in elements of their own: `nyaa:seeders`,
+    `torrent:infoHash`.
+    """
 
     def __init__(self, entry: Entry) -> None:
+        self._entry = entry
         self._values: dict[str, list[str]] = {}
         for part in entry.all("attr"):
             name = part.attributes.get("name", "").lower()
@@ -139,7 +153,7 @@ class _Attributes:
         return self._values.get(name, [])
 
     def one(self, name: str) -> str:
-        return next(iter(self.all(name)), "")
+        return next(iter(self.all(name)), "") or self._entry.text(*_ELEMENTS.get(name, ()))
 
 
 def _swarm(attributes: _Attributes) -> tuple[int | None, int | None]:
@@ -168,37 +182,3 @@ def _languages(attributes: _Attributes) -> Iterator[str]:
         for each in said.text(language, limit=100).lower().split(","):
             if each.strip():
                 yield each.strip()
-
-
-def complaint(response: Response, host: str) -> DirectoryUnavailableError | None:
-    """Return what the server complains of, if it does; which it may under any status.
-
-    The description is not repeated: it may quote the request, and the key with it.
-    """
-    if (document := _error(response.body)) is None:
-        return None
-    code = said.number(document.attributes.get("code"), most=9999) or _UNKNOWN
-    description = document.attributes.get("description", "").lower()
-    if code in _TOO_MANY or "limit reached" in description:
-        wanted = retry_after(response)
-        return DirectoryUnavailableError(
-            f"{host} says that it was asked too often",
-            retry_after=TOO_MANY_REST if wanted is None else wanted,
-        )
-    if code in _ACCOUNT or (code == _PARAMETER and "missing" in description):
-        # All that is ever missing of what we send is the key; Prowlarr says so in this way.
-        return DirectoryRefusedError(f"{host} does not accept the API key, or wants one")
-    if code in _SWITCHED_OFF:
-        return DirectoryRefusedError(f"{host} says that this indexer is switched off")
-    kind = _KINDS.get(code, DirectoryUnavailableError)
-    return kind(f"{host} reports a problem (code {code})")
-
-
-def _error(body: bytes) -> Document | None:
-    if b"<error" not in body[:_PEEK]:
-        return None
-    try:
-        document = read(body)
-    except NotXmlError:
-        return None
-    return document if document.root == "error" else None
