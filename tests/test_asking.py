@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miauflixd.egress.errors import EgressError
@@ -536,6 +536,7 @@ MADE = st.tuples(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(MADE, max_size=8), st.integers(0, 8))
 def test_merging_in_two_steps_is_merging(made, at):
     offers = [offer(name, hash_, seeders=seeders) for name, hash_, seeders in made]

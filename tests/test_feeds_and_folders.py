@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.priority import Priority
-from miauflixd.sources.directories.building import build
+from miauflixd.sources.building import build
 from miauflixd.sources.directories.directory import (
     Directory,
     DirectoryUnavailableError,
