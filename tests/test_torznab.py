@@ -312,10 +312,26 @@ async def test_a_charset_that_is_none_is_not_used(torznab, fake, declared):
         "<rss>" + "<a>" * 100,
         "<rss><channel>" + "<a/>" * 300_000 + "</channel></rss>",
         "<rss><channel><item></channel></rss>",
+        "<rss><channel><item>" + "&" * 5_000_000,
+        "<rss><channel><item>" + "<![CDATA[" * 500_000,
+        "<rss><channel><item>" + "<![CDATA[]]>" * 500_000,
+        "<rss><channel><item a='" + "<" * 5_000_000,
         "",
         "\x00",
     ],
-    ids=["external", "entity", "deep", "many", "crossed", "empty", "nul"],
+    ids=[
+        "external",
+        "entity",
+        "deep",
+        "many",
+        "crossed",
+        "ampersands",
+        "sections",
+        "empty sections",
+        "brackets",
+        "empty",
+        "nul",
+    ],
 )
 def test_a_hostile_document_is_refused(hostile):
     with pytest.raises(NotXmlError):

@@ -1,5 +1,6 @@
 """What is asked of directories, and what they offer. No I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, NewType
@@ -158,14 +159,19 @@ def trackers_of(magnet: str | None) -> tuple[str, ...]:
     return parse_magnet(magnet).trackers if magnet else ()
 
 
-def could_be(query: Query, name: str) -> bool:
-    """Whether a release's name begins like one of the titles; a coarse sieve for lists that are
-    not searched by whoever has them. Whether it fits is for `matching` to say.
-    """  # noqa: D205 -- one sentence would be a riddle
-    found = said.words(name)
-    return any(
-        wanted == found[: len(wanted)] or wanted == found[1 : 1 + len(wanted)]
-        # The second word: some put the group in front, `[Group] Show - 05`.
-        for wanted in map(said.words, query.titles)
-        if wanted
-    )
+def sieve(query: Query) -> Callable[[str], bool]:
+    """Return what tells whether the name of a release begins like one of the titles.
+
+    It is coarse, and for lists that are not searched by whoever has them: whether a release fits
+    is for `matching` to say. The second word will do, since some put the group in front:
+    `[Group] Show - 05`.
+    """
+    titles = [words for title in query.titles if (words := said.words(title))]
+
+    def could_be(name: str) -> bool:
+        found = said.words(name)
+        return any(
+            wanted in (found[: len(wanted)], found[1 : 1 + len(wanted)]) for wanted in titles
+        )
+
+    return could_be

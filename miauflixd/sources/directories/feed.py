@@ -9,10 +9,10 @@ from miauflixd.sources import said
 from miauflixd.sources.directories import fetching
 from miauflixd.sources.directories.directory import Capabilities, DirectoryKind, TorrentBytes
 from miauflixd.sources.directories.exchange import Exchange, header
-from miauflixd.sources.directories.feed_xml import Document, Entry, NotXmlError, read
+from miauflixd.sources.directories.feed_xml import Entry, NotXmlError, read
 from miauflixd.sources.directories.torznab_xml import offer_of_links, offers_of
-from miauflixd.sources.offers import DirectoryId, Offer, Query, could_be, info_hash_of
-from miauflixd.sources.ports import Clock
+from miauflixd.sources.offers import DirectoryId, Offer, Query, info_hash_of, sieve
+from miauflixd.sources.ports import Clock, Response
 from miauflixd.torrents.magnet import Magnet
 
 _FRESH = timedelta(minutes=15)
@@ -58,11 +58,8 @@ class Feed:
         async with self._one_at_a_time:
             if self._asked_at is None or abs(self._clock() - self._asked_at) >= _FRESH:
                 await self._refresh(priority)
-        return [
-            offer
-            for offer in self._known.values()
-            if could_be(query, offer.name) or (query.imdb_id and offer.imdb_id == query.imdb_id)
-        ]
+        # In a thread too: comparing some thousand names takes a moment.
+        return await asyncio.to_thread(_fitting, query, tuple(self._known.values()))
 
     async def check(self) -> None:
         """See `Directory`."""
@@ -79,15 +76,8 @@ class Feed:
         )
         if response.status != _NOT_MODIFIED:
             self._exchange.accepted(response)
-            try:
-                document = await asyncio.to_thread(
-                    read, response.body, content_type=header(response, "Content-Type")
-                )
-            except NotXmlError as error:
-                raise self._exchange.nonsense() from error
-            if document.root not in ("rss", "rdf", "feed"):
-                raise self._exchange.nonsense()
-            self._remember(document)
+            # In a thread, for ten megabytes take a second.
+            self._remember(await asyncio.to_thread(self._offers, response))
             # Only now: what could not be read must not be called unchanged next time.
             self._validators = {
                 wanted: value
@@ -99,15 +89,19 @@ class Feed:
             }
         self._asked_at = self._clock()
 
-    def _remember(self, document: Document) -> None:
-        if document.root == "feed":
-            found: Sequence[Offer] = [
-                offer
-                for entry in document.entries
-                if (offer := _of_atom(entry, self.id)) is not None
-            ]
-        else:
-            found = offers_of(document, directory=self.id, anything=True)
+    def _offers(self, response: Response) -> Sequence[Offer]:
+        try:
+            document = read(response.body, content_type=header(response, "Content-Type"))
+        except NotXmlError as error:
+            raise self._exchange.nonsense() from error
+        if document.root in ("rss", "rdf"):
+            return offers_of(document, directory=self.id, anything=True)
+        if document.root != "feed":
+            raise self._exchange.nonsense()
+        found = (_of_atom(entry, self.id) for entry in document.entries)
+        return [offer for offer in found if offer is not None]
+
+    def _remember(self, found: Sequence[Offer]) -> None:
         # Feeds begin with the newest.
         for offer in reversed(found):
             key = offer.info_hash or offer.magnet or offer.torrent_url or ""
@@ -115,6 +109,15 @@ class Feed:
             self._known[key] = offer
         for key in list(self._known)[: len(self._known) - _KEPT]:
             del self._known[key]
+
+
+def _fitting(query: Query, offers: Sequence[Offer]) -> Sequence[Offer]:
+    could_be = sieve(query)
+    return [
+        offer
+        for offer in offers
+        if could_be(offer.name) or (query.imdb_id and offer.imdb_id == query.imdb_id)
+    ]
 
 
 def _of_atom(entry: Entry, directory: DirectoryId) -> Offer | None:

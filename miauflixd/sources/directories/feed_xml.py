@@ -47,9 +47,12 @@ _CHARSETS = re.compile(
 _INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 does not allow."""
 
-_AMPERSAND = re.compile(
-    r"<!\[CDATA\[.*?\]\]>|&(?!(?:amp|lt|gt|quot|apos);)(#\d{1,7};|#x[0-9A-Fa-f]{1,6};)?", re.DOTALL
-)
+_BARE = re.compile("&(?!(?:amp|lt|gt|quot|apos);|#[0-9]{1,7};|#x[0-9A-Fa-f]{1,6};)")
+_REFERENCE = re.compile("&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
+_CDATA, _CDATA_END = "<![CDATA[", "]]>"
+
+_MAX_REFERENCES = 200_000
+"""Ampersands, and sections of character data; a thousand links have ten thousand."""
 
 
 class NotXmlError(Exception):
@@ -128,9 +131,28 @@ def tree(body: bytes) -> Element:
 
 
 def readable(body: bytes, *, content_type: str | None = None) -> str:
-    """Return a document's text with what no parser takes left out or escaped."""
-    text = _INVALID.sub("", _decoded(body, content_type))
-    return _AMPERSAND.sub(_escaped, _DECLARATION.sub("", text, count=1))
+    """Return a document's text with what no parser takes left out or escaped.
+
+    Takes time in proportion to its length, whatever is in it.
+
+    Raises:
+        NotXmlError: there is more to mend than anybody's mistakes.
+    """
+    text = _DECLARATION.sub("", _INVALID.sub("", _decoded(body, content_type)), count=1)
+    if text.count("&") + text.count(_CDATA) > _MAX_REFERENCES:
+        raise NotXmlError("more to mend than a feed has")
+    pieces: list[str] = []
+    at = 0
+    while (begins := text.find(_CDATA, at)) >= 0 and (ends := text.find(_CDATA_END, begins)) >= 0:
+        ends += len(_CDATA_END)
+        pieces += _mended(text[at:begins]), text[begins:ends]
+        at = ends
+    pieces.append(_mended(text[at:]))
+    return "".join(pieces)
+
+
+def _mended(text: str) -> str:
+    return _REFERENCE.sub(_allowed, _BARE.sub("&amp;", text))
 
 
 def _decoded(body: bytes, content_type: str | None) -> str:
@@ -157,15 +179,10 @@ def _decoded(body: bytes, content_type: str | None) -> str:
         return body.decode("cp1252", "replace")
 
 
-def _escaped(found: re.Match[str]) -> str:
-    whole, reference = found[0], found[1]
-    if whole.startswith("<!["):
-        return whole
-    if not reference:
-        return "&amp;"
-    digits = reference.strip("#;")
-    code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
-    return whole if code <= sys.maxunicode and not _INVALID.match(chr(code)) else ""
+def _allowed(found: re.Match[str]) -> str:
+    """Return a reference to a character, if there may be such a one."""
+    code = int(found[1], 16) if found[1] else int(found[2])
+    return found[0] if code <= sys.maxunicode and not _INVALID.match(chr(code)) else ""
 
 
 class _Target:

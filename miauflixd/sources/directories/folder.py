@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -23,9 +23,9 @@ from miauflixd.sources.offers import (
     DirectoryId,
     Offer,
     Query,
-    could_be,
     info_hash_of,
     magnet_of,
+    sieve,
     trackers_of,
 )
 from miauflixd.sources.ports import Clock
@@ -92,16 +92,11 @@ class Folder:
 
     async def search(self, query: Query, *, priority: Priority) -> Sequence[Offer]:
         """See `Directory`."""
-        found = await self._look()
-        return [
-            offer
-            for offer in found
-            if any(could_be(query, name) for name in (offer.name, *offer.other_names))
-        ]
+        return await self._look(sieve(query))
 
     async def check(self) -> None:
         """See `Directory`."""
-        await self._look()
+        await self._look(lambda _: False)
 
     async def resolve(self, offer: Offer, *, priority: Priority) -> Magnet | TorrentBytes:
         """See `Directory`."""
@@ -115,17 +110,17 @@ class Folder:
             return known
         raise NothingThereError("The file is not in the folder any more")
 
-    async def _look(self) -> Sequence[Offer]:
+    async def _look(self, could_be: Callable[[str], bool]) -> Sequence[Offer]:
         # One at a time, so that the thread alone has what was read.
         async with self._one_at_a_time:
             try:
-                return await asyncio.to_thread(self._scan)
+                return await asyncio.to_thread(self._scan, could_be)
             except OSError as error:
                 raise DirectoryUnavailableError(
                     f"The folder of {self.title} cannot be read: {error.strerror}"
                 ) from error
 
-    def _scan(self) -> Sequence[Offer]:
+    def _scan(self, could_be: Callable[[str], bool]) -> Sequence[Offer]:
         now = self._clock().timestamp()
         known, self._read = self._read, {}
         left = _MAX_BYTES
@@ -142,7 +137,11 @@ class Folder:
                     before = (version, tuple(self._offers(Path(name), data)))
                 self._read[name] = before
         found = (offer for _, offers in self._read.values() for offer in offers)
-        return list(islice(found, _MAX_OFFERS))
+        return [
+            offer
+            for offer in islice(found, _MAX_OFFERS)
+            if any(map(could_be, (offer.name, *offer.other_names)))
+        ]
 
     def _bytes_of(self, offer: Offer) -> bytes | None:
         names = {

@@ -1,5 +1,6 @@
 """All indexers of a Prowlarr at once, by its own JSON search: it has no Torznab for that."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
 from miauflixd.runtime.priority import Priority
@@ -70,12 +71,8 @@ class Prowlarr:
         """See `Directory`."""
         for parameters in self._requests(query):
             body = await self._ask("search", parameters, priority)
-            offers = [
-                offer
-                for item in said.items(body)[:MAX_ENTRIES]
-                if (offer := self._offer(said.fields(item))) is not None
-            ]
-            if offers:
+            # In a thread, since all indexers together may have a thousand.
+            if offers := await asyncio.to_thread(self._offers, body):
                 return offers
         return ()
 
@@ -118,6 +115,10 @@ class Prowlarr:
         if not isinstance(body, list):
             raise self._exchange.nonsense()
         return body
+
+    def _offers(self, body: object) -> Sequence[Offer]:
+        found = (self._offer(said.fields(item)) for item in said.items(body)[:MAX_ENTRIES])
+        return [offer for offer in found if offer is not None]
 
     def _offer(self, item: Mapping[str, object]) -> Offer | None:
         name = said.text(item.get("title"))

@@ -17,7 +17,7 @@ from miauflixd.sources.directories.directory import (
     TorrentBytes,
 )
 from miauflixd.sources.directories.exchange import LIMIT, Exchange, header
-from miauflixd.sources.directories.feed_xml import Document, NotXmlError, read
+from miauflixd.sources.directories.feed_xml import NotXmlError, read
 from miauflixd.sources.directories.torznab_caps import (
     CAPS_LIMIT,
     Caps,
@@ -84,12 +84,11 @@ class Torznab:
         answered = False
         for parameters in requests(query, caps, categories=self._categories):
             try:
-                document = await self._ask(parameters, priority)
+                found = await self._ask(parameters, priority, adult=caps.adult)
             except FunctionMissingError as error:
                 missing = error  # its caps promise what it does not do
                 continue
             answered = True
-            found = offers_of(document, directory=self.id, adult=caps.adult)
             if found:
                 return found
         if missing is not None and not answered:
@@ -123,21 +122,24 @@ class Torznab:
         self._caps, self._caps_from = caps, now
         return caps
 
-    async def _ask(self, parameters: Parameters, priority: Priority) -> Document:
+    async def _ask(
+        self, parameters: Parameters, priority: Priority, *, adult: frozenset[int] = frozenset()
+    ) -> Sequence[Offer]:
         try:
             response = await self._get(parameters, priority)
         except NothingThereError:
-            return Document(root="rss", attributes={}, entries=[])
+            return ()
+        # In a thread, for ten megabytes take a second.
+        return await asyncio.to_thread(self._offers, response, adult)
+
+    def _offers(self, response: Response, adult: frozenset[int]) -> Sequence[Offer]:
         try:
-            # In a thread, for ten megabytes take a second.
-            document = await asyncio.to_thread(
-                read, response.body, content_type=header(response, "Content-Type")
-            )
+            document = read(response.body, content_type=header(response, "Content-Type"))
         except NotXmlError as error:
             raise self._exchange.nonsense() from error
         if document.root not in ("rss", "rdf", "feed"):
             raise self._exchange.nonsense()
-        return document
+        return offers_of(document, directory=self.id, adult=adult)
 
     async def _get(
         self, parameters: Parameters, priority: Priority, *, limit: int = LIMIT

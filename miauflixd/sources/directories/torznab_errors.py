@@ -27,8 +27,8 @@ _KINDS: Mapping[int, type[DirectoryUnavailableError]] = {
     300: NothingThereError,
 }
 
-_PEEK = 2000
-"""Bytes in which an error shows that it is one; it is the whole answer, and short."""
+_LONGEST = 16 * 2**10
+"""Bytes of an error; it is the whole answer, and a sentence long."""
 
 
 def complaint(response: Response, host: str) -> DirectoryUnavailableError | None:
@@ -56,7 +56,7 @@ def complaint(response: Response, host: str) -> DirectoryUnavailableError | None
 
 
 def _error(body: bytes) -> Document | None:
-    if b"<error" not in body[:_PEEK]:
+    if len(body) > _LONGEST or b"<error" not in body:
         return None
     try:
         document = read(body)
