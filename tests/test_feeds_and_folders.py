@@ -398,17 +398,33 @@ def test_a_description_shows_no_key():
     assert KEY not in repr(spec)
 
 
+class Tunnel:
+    """A way out that says that it was asked."""
+
+    async def request(self, *_args, allow=(), **_options):
+        # Nothing on a private network is ever asked for there.
+        assert not allow
+        raise NothingThereError("The tunnel was asked")
+
+
+async def test_whom_a_directory_of_the_house_links_to_is_asked_through_the_tunnel(
+    http, fake, clock
+):
+    spec = DirectorySpec(id="x", kind="torznab", title="X", url=fake.origin, via="host")
+    directory = build(spec, tunnel_http=Tunnel(), host_http=http, clock=clock)
+    linked = Offer(
+        directory=DirectoryId("x"), name="x", torrent_url="https://tracker.example/1.torrent"
+    )
+
+    with pytest.raises(NothingThereError, match="The tunnel was asked"):
+        await directory.resolve(linked, priority=Priority.ROUTINE)
+
+
 @pytest.mark.parametrize("kind", ["torznab", "prowlarr", "yts", "therarbg", "archive", "feed"])
 @pytest.mark.parametrize("via", ["host", "tunnel"])
 async def test_what_is_described_is_built_and_goes_by_the_road_that_was_said(
     http, fake, clock, kind, via
 ):
-    class Tunnel:
-        async def request(self, *_args, allow=(), **_options):
-            # Nothing on a private network is ever asked for there.
-            assert not allow
-            raise NothingThereError("The tunnel was asked")
-
     address = fake.origin + {"torznab": "/torznab", "feed": "/feed"}.get(kind, "")
     spec = DirectorySpec(id="x", kind=kind, title="X", url=address, via=via, api_key=API_KEY)
     directory = build(spec, tunnel_http=Tunnel(), host_http=http, clock=clock)

@@ -38,6 +38,7 @@ def build(  # noqa: PLR0911 -- one for each kind
         return Folder(id=name, title=spec.title, path=Path(spec.url), clock=clock)
     exchange = Exchange(
         http=host_http if spec.via == "host" else tunnel_http,
+        elsewhere=tunnel_http,
         base=spec.url,
         turns=turns(spec.kind, spec.title),
         # Behind the tunnel nobody has a network of his own, but for its far end.

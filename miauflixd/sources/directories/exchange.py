@@ -66,6 +66,7 @@ class Exchange:
         self,
         *,
         http: Http,
+        elsewhere: Http | None = None,
         base: str,
         turns: Turns,
         own: bool = False,
@@ -76,6 +77,8 @@ class Exchange:
 
         Args:
             http: by which road.
+            elsewhere: by which road others are asked, whom the server only links to: a house's own
+                Prowlarr is reached by its own network, the trackers that it names are not to be.
             base: the server's address.
             turns: when it may be asked.
             own: whether the operator has set this address, so that it may be on a private network.
@@ -86,6 +89,7 @@ class Exchange:
         self.base = base
         self.host = parts.hostname or "?"
         self._http = http
+        self._elsewhere = elsewhere or http
         self._turns = turns
         self._within = within
         self._sleep = sleep
@@ -146,13 +150,14 @@ class Exchange:
     ) -> Response:
         try:
             async with self._turns.turn(priority):
-                return await self._http.request(
+                http = self._http if self.is_own(url) else self._elsewhere
+                return await http.request(
                     "GET",
                     url,
                     headers=headers,
                     timeout=self._within,
                     limit=limit,
-                    allow=self._allow,
+                    allow=self._allow if http is self._http else (),
                 )
         except (DirectoryUnavailableError, TunnelDownError):
             raise
