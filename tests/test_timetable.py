@@ -103,7 +103,7 @@ class House:
             "name": f"sync_{queue.name}",
             "summary": "Asks of each",
             "queue": queue,
-            "handler": self.provider.ask,
+            "handler": lambda item, _priority: self.provider.ask(item),
             "within": timedelta(minutes=1),
         }
         return QueueJob(**(usual | more))
@@ -651,7 +651,7 @@ async def test_what_can_wait_is_done_when_its_time_has_come(house):
 async def test_a_handler_may_put_its_item_off_again(house):
     queue = await house.queue()
 
-    async def handler(item: str) -> None:
+    async def handler(item: str, _priority: Priority) -> None:
         await house.provider.ask(item)
         await queue.put([Wanted(item=item, not_before=house.clock() + 6 * HOUR)])
 

@@ -20,6 +20,7 @@ from miauflixd.catalogue.model import Kind, ListSlug, NoTitleError, TitleId
 from miauflixd.catalogue.ports import Clock
 from miauflixd.database.database import Database
 from miauflixd.jobs.job import Job, QueueJob, Run
+from miauflixd.jobs.ladder import LONGEST
 from miauflixd.jobs.model import Every, Wanted
 from miauflixd.jobs.queue import WorkQueue
 from miauflixd.runtime.priority import Priority
@@ -27,11 +28,16 @@ from miauflixd.runtime.priority import Priority
 _LISTS_EVERY = timedelta(hours=1)
 _CHANGES_EVERY = timedelta(minutes=90)
 
-_LATER = timedelta(hours=1)
-"""For what stands far down in a list."""
+_LATER = timedelta(minutes=30)
+"""Between titles that stand far down in a list. Nobody scrolls there within the hour; and these two
+an hour, with the six pages of a list, are ten requests at most."""
 
 _FURTHEST = timedelta(days=14)
 """How far back TMDB's change feeds go; what changed before is noticed when it changes again."""
+
+_FIRST_DAY = date(2026, 1, 1)
+"""None of this was there before: whose clock shows less has not set it yet, as a Raspberry Pi has
+not when it boots."""
 
 _FOR_A_LIST = timedelta(minutes=5)
 _FOR_A_TITLE = timedelta(minutes=1)
@@ -87,11 +93,12 @@ class _Queues:
 async def catalogue_work(*, library: Library, database: Database, clock: Clock) -> CatalogueWork:
     """Return the work of the catalogue, with what waits of it since the last time."""
 
-    async def queue(name: str) -> WorkQueue:
-        return await WorkQueue.open(name, database=database, clock=clock)
+    async def queue(name: str, *, longest: timedelta = LONGEST) -> WorkQueue:
+        return await WorkQueue.open(name, database=database, clock=clock, longest=longest)
 
     queues = _Queues(
-        lists=await queue("lists"),
+        # What is wanted hourly is tried hourly, however long it has failed.
+        lists=await queue("lists", longest=_LISTS_EVERY),
         movies=await queue("movies"),
         shows=await queue("shows"),
         seasons=await queue("seasons"),
@@ -153,19 +160,23 @@ class _Work:
     async def all_lists(self, _run: Run) -> str | None:
         """Put every list into its queue, the first to be shown before the others."""
         slugs = await self._syncing.current_lists()
-        await self._syncing.name_genres()
         await self._queues.lists.put(
             Wanted(item=slug, weight=1 - place / len(slugs)) for place, slug in enumerate(slugs)
         )
+        # Behind the lists, which are not to wait for somebody who does not answer.
+        await self._syncing.name_genres()
         return f"{len(slugs)} lists" if slugs else "No provider is on"
 
-    async def refresh_list(self, item: str) -> None:
+    async def refresh_list(self, item: str, _priority: Priority) -> None:
         """Refresh one, and put what little is known of into the queues."""
         refreshed = await self._syncing.refresh(ListSlug(item))
-        later = self._clock() + _LATER
+        now = self._clock()
         wanted = [
             *((title, weight, None) for title, weight in refreshed.incomplete),
-            *((title, weight, later) for title, weight in refreshed.later),
+            *(
+                (title, weight, now + _LATER * place)
+                for place, (title, weight) in enumerate(refreshed.later, start=1)
+            ),
         ]
         for kind in (Kind.MOVIE, Kind.SHOW):
             await self._queues.of(kind).put(
@@ -176,12 +187,18 @@ class _Work:
 
     # --- titles -----------------------------------------------------------------------------------
 
-    async def title(self, item: str) -> None:
+    async def title(self, item: str, priority: Priority) -> None:
         """Learn all about one, and put its seasons into their queue."""
         title_id = TitleId.parse(item)
-        seasons = await self._syncing.details(title_id, priority=Priority.ROUTINE)
+        seasons = await self._syncing.details(title_id, priority=priority)
         await self._queues.seasons.put(
-            Wanted(item=_season_item(title_id, number), weight=1 / (1 + number))
+            Wanted(
+                item=_season_item(title_id, number),
+                # Whoever has opened it looks at its seasons next.
+                priority=max(priority, Priority.ON_SCREEN),
+                # The specials last.
+                weight=1 / number if number else 0.0,
+            )
             for number in seasons
         )
 
@@ -197,6 +214,8 @@ class _Work:
 
     async def _read_changes(self, kind: Kind, run: Run) -> str:
         today = self._clock().date()
+        if today < _FIRST_DAY:
+            return "Nobody has set the clock yet"
         place = _place(run.cursor, today)
         found = 0
         while place.day <= today:
@@ -217,10 +236,10 @@ class _Work:
 
     # --- seasons ----------------------------------------------------------------------------------
 
-    async def season(self, item: str) -> None:
+    async def season(self, item: str, priority: Priority) -> None:
         """Learn which episodes one has."""
         show, number = _season_of(item)
-        await self._syncing.season(show, number, priority=Priority.ROUTINE)
+        await self._syncing.season(show, number, priority=priority)
 
     # --- people's own -----------------------------------------------------------------------------
 
@@ -232,16 +251,17 @@ class _Work:
 def _place(cursor: bytes | None, today: date) -> _Place:
     """Return where to read on.
 
-    Yesterday at the very first time, and never further back than is possible, nor in the future of
-    a clock that has been set back.
+    Today at the very first time, when all is new. Never further back than is possible, and as far
+    as that if what was read before was read by another clock.
     """
-    first = _Place(today - timedelta(days=1), 1)
+    furthest = _Place(today - _FURTHEST + timedelta(days=1), 1)
     if cursor is None:
-        return first
-    place = msgspec.json.decode(cursor, type=_Place)
-    if place.day > today:
-        return first
-    return max(place, _Place(today - _FURTHEST + timedelta(days=1), 1), key=lambda one: one.day)
+        return _Place(today, 1)
+    try:
+        place = msgspec.json.decode(cursor, type=_Place)
+    except msgspec.MsgspecError:  # of another version
+        return furthest
+    return place if furthest.day <= place.day <= today else furthest
 
 
 def _season_item(show: TitleId, number: int) -> str:

@@ -35,6 +35,7 @@ class Health:
         self._refusal = refusal
         self._clock = clock
         self._failures = 0
+        self._off = False
         self._reported: set[Condition] = set()
         self._rested = clock()
         self._state = ProviderState(
@@ -59,9 +60,11 @@ class Health:
     def off(self, reason: str, following: str) -> None:
         """Take note that the settings do not want it."""
         self._change("off", reason, following)
+        self._off = True
 
     def wanted(self) -> None:
         """Take note that the settings want it, with what it may not have been asked with before."""
+        self._off = False
         self._failures = 0
         self._reported.clear()
         self._change("unknown", "It has not been asked yet", _WHEN_WANTED)
@@ -95,6 +98,9 @@ class Health:
 
     def _change(self, condition: Condition, reason: str, following: str) -> None:
         before = self._state
+        if self._off:
+            # What was asked before that is answered now, and is no news any more.
+            return
         same = before.condition == condition
         if same and (before.reason, before.next) == (reason, following):
             return
@@ -104,6 +110,6 @@ class Health:
         )
 
     def _report(self, condition: Condition, sentence: str) -> None:
-        if condition not in self._reported:
+        if condition not in self._reported and not self._off:
             self._reported.add(condition)
             logger.warning(sentence, self._company)

@@ -182,6 +182,9 @@ class Tmdb:
         if wanted.regional:
             own["region"] = self._region
         answer = await self._get(wanted.path, own, Paged, Priority.ROUTINE)
+        if whole_number(answer.total_pages) is None:
+            # Taken for the only page, it would make a long list a short one.
+            raise nonsense(COMPANY)
         return Page(items=self._briefs(answer.results, wanted.kind), pages=_pages(answer))
 
     async def details(self, kind: Kind, ids: OutsideIds, *, priority: Priority) -> Facts:
