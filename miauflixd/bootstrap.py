@@ -234,8 +234,10 @@ def _configure_catalogue(
     library: Library, timetable: Timetable, settings: CatalogueSettings
 ) -> None:
     library.configure(settings)
-    with suppress(AlreadyRunningError):  # and will ask whoever is on by then
-        timetable.trigger("refresh_lists")
+    # What rests because of the former key, too.
+    for task in ("refresh_lists", "sync_movies", "sync_shows", "sync_incomplete_seasons"):
+        with suppress(AlreadyRunningError):  # and will ask whoever is on by then
+            timetable.trigger(task)
 
 
 def _upkeep(config: Config, *, database: Database, household: Household) -> list[Job]:

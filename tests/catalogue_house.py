@@ -8,7 +8,7 @@ the client and what a network can do to it have tests of their own.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -207,6 +207,11 @@ class House:
                 yield self
             finally:
                 task.cancel()
+
+    async def later(self, **time: float) -> None:
+        """Let it be later: all that was missed is done, within the ten minutes that this takes."""
+        self.clock.set(timedelta(**time))
+        await self.clock.pass_by(minutes=11)
 
     # --- what there is ----------------------------------------------------------------------------
 

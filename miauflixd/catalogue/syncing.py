@@ -43,6 +43,9 @@ _AT_ONCE = 100
 """Titles of a list of which the rest is asked at once. Nobody scrolls to the others within the
 hour, and a list of 120 stays below 125 requests when it is new."""
 
+_GENRES_FOR = timedelta(days=1)
+"""How long nobody is asked again what genres are called; they change by the decade."""
+
 _SEASONS = 1000
 """Seasons of a show at most; the longest-running ones have a hundred."""
 
@@ -116,6 +119,7 @@ class Syncing:
         self._locale = locale
         self._changed = changed
         self._clock = clock
+        self._genres_known_at: datetime | None = None
 
     def providers(self) -> Sequence[ProviderState]:
         """Return how each provider is doing."""
@@ -143,7 +147,11 @@ class Syncing:
 
     async def name_genres(self) -> None:
         """Learn what genres are called in the language of the house, if somebody says so now."""
-        if not self.has_series:
+        now = self._clock()
+        known_at = self._genres_known_at
+        # However far the clock was set, and whither.
+        is_known = known_at is not None and abs(now - known_at) < _GENRES_FOR
+        if is_known or not self.has_series:
             return
         try:
             names = await self._series.genres(self._locale)
@@ -153,6 +161,7 @@ class Syncing:
         await self._titles.save_genre_names(
             {genre: {self._locale: name} for genre, name in names.items()}
         )
+        self._genres_known_at = now
 
     @property
     def has_series(self) -> bool:

@@ -180,7 +180,8 @@ class _Work:
         ]
         for kind in (Kind.MOVIE, Kind.SHOW):
             await self._queues.of(kind).put(
-                Wanted(item=str(title), weight=weight, not_before=moment)
+                # Another list has it too, as a rule: no reason to ask twice.
+                Wanted(item=str(title), weight=weight, not_before=moment, again=False)
                 for title, weight, moment in wanted
                 if title.kind is kind
             )
@@ -222,7 +223,8 @@ class _Work:
             changed = await self._syncing.changes(kind, day=place.day, page=place.page)
             found += len(changed.titles)
             is_last = place.page >= changed.pages
-            if is_last and place.day == today:
+            is_over = is_last and place.day == today
+            if is_over:
                 place = _Place(today, 1)  # more will come of this day
             elif is_last:
                 place = _Place(place.day + timedelta(days=1), 1)
@@ -230,7 +232,7 @@ class _Work:
                 place = _Place(place.day, place.page + 1)
             wanted = [Wanted(item=str(title)) for title in changed.titles]
             await run.checkpoint(msgspec.json.encode(place), {self._queues.of(kind): wanted})
-            if is_last and place.day == today and place.page == 1:
+            if is_over:
                 break
         return f"{found} have changed"
 

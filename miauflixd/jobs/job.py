@@ -86,7 +86,8 @@ class QueueJob:
 
     `UnavailableError` is not the item's fault: it stays, and the queue rests, for as long as the
     error's `retry_after` says (seconds) where it has one, and then begins with a single item.
-    Anything else is a failure of this item. An item that was being worked on when the process was killed is worked on again.
+    Anything else is a failure of this item. An item that was being worked on when the process was
+    killed is worked on again.
     """
     within: timedelta
     """For one item; after that long it is cancelled, and has failed."""

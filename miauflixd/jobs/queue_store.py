@@ -281,9 +281,9 @@ class QueueStore:
             "THEN min(not_before, ?4) ELSE not_before END, "
             # Put as routine while it is in the works: what it is about may have changed since the
             # handler looked. Whoever waits for it or sees it is served by the run that there is.
-            "again_at = CASE WHEN stage = 2 AND ?2 = 2 THEN ?4 ELSE again_at END, "
+            "again_at = CASE WHEN stage = 2 AND ?2 = 2 AND ?5 THEN ?4 ELSE again_at END, "
             "priority = min(priority, ?2), weight = ?3 WHERE id = ?1",
-            (found, wanted.priority, wanted.weight, at),
+            (found, wanted.priority, wanted.weight, at, wanted.again),
         )
 
     def _find(self, item: str) -> int | None:

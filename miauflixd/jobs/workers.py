@@ -80,14 +80,20 @@ class Workers:
         jitter: Callable[[], float],
         background: bool,
         changed: Callable[[], None],
+        fed: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Be ready; `run` begins. See `Beat` for what the arguments are."""
+        """Be ready; `run` begins. See `Beat` for what the arguments are.
+
+        And `fed`: whether there may be more in a moment, by what feeds the queue; it stirs the
+        queue when it is done.
+        """
         self._job = job
         self._records = records
         self._clock = clock
         self._jitter = jitter
         self._background = background
         self._changed = changed
+        self._fed = fed
         self._hurried = False
         self._recall = False
         self._forgive = False
@@ -112,13 +118,12 @@ class Workers:
     @property
     def rests(self) -> bool:
         """Whether all but what somebody waits for is left alone for now."""
-        return _loop_time() < self._rests_until
+        return self._rest_left > _NONE
 
     @property
     def rests_until(self) -> datetime | None:
         """Until when."""
-        left = self._rests_until - _loop_time()
-        return self._clock() + timedelta(seconds=left) if left > 0 else None
+        return self._clock() + self._rest_left if self.rests else None
 
     @property
     def since(self) -> datetime:
@@ -209,7 +214,7 @@ class Workers:
         while not stirred.is_set():
             left = RELOOK  # nothing is due by itself, so only the clock is looked at
             if rested:
-                left = timedelta(seconds=self._rests_until - _loop_time())
+                left = self._rest_left
             elif soonest is not None and self._least is Priority.ROUTINE:
                 left = soonest - self._clock()
             if left <= _NONE:
@@ -256,6 +261,11 @@ class Workers:
         return Outcome(item=item, kind="failed", error=why)
 
     # --- the rest ---------------------------------------------------------------------------------
+
+    @property
+    def _rest_left(self) -> timedelta:
+        """How long it still is; less than a microsecond is nothing."""
+        return max(timedelta(seconds=self._rests_until - _loop_time()), _NONE)
 
     def _rest(self, error: Exception) -> None:
         now = _loop_time()
@@ -308,6 +318,8 @@ class Workers:
 
     def _end(self) -> None:
         """Note what became of the batch, once there is no more of it."""
+        if self._hurried and self._fed():
+            return
         batch = self._batch
         if batch is None and self._hurried:
             batch = _Batch(started=self._clock(), begun=_loop_time())  # somebody asked: of nothing
