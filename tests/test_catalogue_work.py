@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,7 +21,7 @@ TODAY = START.date()
 DAY = timedelta(days=1)
 
 
-def house(folder, **tmdb):
+def house(folder: Path, **tmdb: Any) -> AbstractAsyncContextManager[House]:
     """A small one, which is full after some seconds."""
     return House(folder, **({"movies": 6, "shows": 1, "seasons": 1} | tmdb)).stopped()
 
@@ -110,6 +113,8 @@ async def overview(house: House) -> str:
     return title.overview
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 async def test_what_has_changed_is_asked_for_once_that_day_and_once_when_it_is_over(tmp_path):
     async with house(tmp_path, max_age=0) as here, here.at_work():
         await here.clock.pass_by(seconds=30)
@@ -235,7 +240,17 @@ async def test_a_person_sees_what_there_is_when_nobody_answers(tmp_path):
 # --- what can go wrong ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trouble", ["500", "html", "truncated", "deep", "huge", "empty", "404"])
+def some(fast: int, troubles: Sequence[Trouble]) -> list[Any]:
+    """Return a parameter for each of these, the first few of which are tried every time."""
+    return [
+        pytest.param(one, marks=() if place < fast else pytest.mark.slow)
+        for place, one in enumerate(troubles)
+    ]
+
+
+@pytest.mark.parametrize(
+    "trouble", some(2, ("500", "404", "html", "truncated", "deep", "huge", "empty"))
+)
 async def test_one_broken_title_costs_no_other(tmp_path, trouble, caplog):
     async with house(tmp_path, movies=30) as here, here.at_work():
         here.tmdb.trouble(trouble, f"/movie/{FIRST}")
@@ -250,12 +265,14 @@ async def test_one_broken_title_costs_no_other(tmp_path, trouble, caplog):
         assert len(loud(caplog)) <= 2
 
 
-WHOLE_LISTS: tuple[Trouble, ...] = tuple(
-    one for one in get_args(Trouble) if one not in {"ids as strings", "large overview"}
+# The first: a whole page of nothing that makes sense.
+WHOLE_LISTS: list[Trouble] = sorted(
+    set(get_args(Trouble)) - {"ids as strings", "large overview"},
+    key=lambda one: one not in {"adult", "missing fields", "404"},
 )
 
 
-@pytest.mark.parametrize("trouble", WHOLE_LISTS)
+@pytest.mark.parametrize("trouble", some(3, WHOLE_LISTS))
 async def test_a_list_stays_as_it_was_whatever_is_answered_instead_of_its_second_page(
     tmp_path, trouble
 ):
@@ -273,7 +290,9 @@ async def test_a_list_stays_as_it_was_whatever_is_answered_instead_of_its_second
         assert (await here.rows()).keys() >= rows.keys()
         here.tmdb.recover()
         await here.later(hours=1)
-        assert here.task("refresh_lists").last.error is None
+        last = here.task("refresh_lists").last
+        assert last is not None
+        assert last.error is None
 
 
 async def test_what_is_refused_is_taken_up_when_there_is_another_key(tmp_path, caplog):
@@ -292,6 +311,8 @@ async def test_what_is_refused_is_taken_up_when_there_is_another_key(tmp_path, c
         assert await here.brief() == 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 async def test_a_storm_of_429_is_weathered(tmp_path, caplog):
     async with house(tmp_path, movies=30) as here, here.at_work():
         await here.clock.pass_by(seconds=1)
@@ -304,6 +325,19 @@ async def test_a_storm_of_429_is_weathered(tmp_path, caplog):
         assert await here.brief() == 0
         assert len(await here.ids(MOVIES)) == 30
         assert len(loud(caplog)) < 20
+
+
+async def test_a_search_shows_what_one_finds_while_the_other_is_slow(tmp_path):
+    async with house(tmp_path) as here, here.at_work(background=False):
+        here.tmdb.trouble("slow", "/search/")
+        async with asyncio.TaskGroup() as group:
+            search = group.create_task(
+                here.catalogue.search("gertie", kind=None, audience=EVERYBODY, count=10)
+            )
+            await here.clock.pass_by(seconds=1.6)
+            assert search.done()
+        assert [card.title for card in search.result().cards] == ["Gertie the Dinosaur"]
+        assert search.result().searching
 
 
 # --- a day without ------------------------------------------------------------------------------
@@ -321,6 +355,7 @@ async def test_one_provider_away_hides_nothing_of_the_other(tmp_path):
             assert len(await here.rows()) == 11
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 async def test_a_day_without_internet_is_no_trouble(tmp_path, caplog):
     caplog.set_level(logging.INFO, "miauflixd")
@@ -370,6 +405,8 @@ async def test_a_clock_that_nobody_has_set_does_no_harm(tmp_path):
             assert await here.rows() == rows
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 async def test_lists_are_refreshed_hourly_when_clocks_are_put_forward_and_back(tmp_path):
     zone = ZoneInfo("Europe/Berlin")
     async with house(tmp_path, max_age=0) as here:

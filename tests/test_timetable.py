@@ -730,3 +730,76 @@ async def test_the_times_are_those_of_the_clock_on_the_wall(house):
         view = only(timetable)
         assert isinstance(view.since, datetime)
         assert view.since == START
+
+
+async def test_after_a_rest_a_single_item_finds_out_whether_it_was_long_enough(house):
+    queue = await house.queue()
+    await queue.put(items(*"abcdef"))
+    house.provider.down = UnavailableError("Away")
+    async with house.running(house.work(queue, workers=3)):
+        assert len(house.provider.new()) == 3
+        await house.clock.pass_by(minutes=1)
+        assert len(house.provider.new()) == 1
+        house.provider.down = None
+        await house.clock.pass_by(minutes=5)
+        assert len(house.provider.new()) == 6
+        assert queue.length == 0
+
+
+async def test_no_rest_that_nobody_asked_for_is_longer_than_an_hour(house):
+    queue = await house.queue()
+    await queue.put(items("a"))
+    house.provider.down = UnavailableError("Away")
+    async with house.running(house.work(queue)):
+        await house.clock.pass_by(days=2)
+        house.provider.down = None
+        await house.clock.pass_by(minutes=61)
+        assert queue.length == 0
+
+
+async def test_who_says_in_a_second_again_and_again_is_asked_more_seldom(house):
+    queue = await house.queue()
+    await queue.put(items("a"))
+    away = UnavailableError("Too often")
+    away.retry_after = 1.0  # type: ignore[attr-defined]  # as a provider's error has
+    house.provider.down = away
+    async with house.running(house.work(queue)):
+        await house.clock.pass_by(hours=1)
+        assert len(house.provider.asked) < 12
+
+
+async def test_what_has_failed_is_tried_again_when_somebody_asks_for_the_task(house):
+    queue = await house.queue()
+    await queue.put(items("a"))
+    house.provider.broken["a"] = MiauflixdError("No")
+    async with house.running(house.work(queue)) as timetable:
+        house.provider.broken.clear()
+        assert queue.length == 1
+        timetable.trigger("sync_titles")
+        await house.clock.settle()
+        assert queue.length == 0
+
+
+async def test_without_background_work_a_task_that_is_asked_for_does_what_its_feed_brings(house):
+    queue = await house.queue()
+
+    async def feed(_run: Run) -> str | None:
+        await queue.put(items("a", "b"))
+        return None
+
+    job = house.work(queue, rule=HOURLY, feed=feed)
+    async with house.running(job, background=False) as timetable:
+        timetable.trigger("sync_titles")
+        await house.clock.settle()
+        assert house.provider.new() == ["a", "b"]
+        assert only(timetable).state == "off"
+
+
+async def test_an_item_that_fails_again_is_no_news(house, caplog):
+    queue = await house.queue()
+    await queue.put(items("a"))
+    house.provider.broken["a"] = MiauflixdError("No")
+    async with house.running(house.work(queue)):
+        await house.clock.pass_by(days=1)
+    assert len(house.provider.asked) > 5
+    assert len(texts(caplog)) == 1
