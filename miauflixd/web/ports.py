@@ -318,6 +318,10 @@ class Catalogue(Protocol):
         """Return for whom answers to somebody are; `None`: the machine's own administrator."""
         ...
 
+    def limit_of(self, rating: str) -> int:
+        """Return the highest age that a certification lets through where this house is."""
+        ...
+
     async def cards(
         self, ids: Collection[TitleId], audience: Audience
     ) -> Mapping[TitleId, Card | EpisodeCard]:
