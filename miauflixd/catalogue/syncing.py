@@ -32,7 +32,7 @@ from miauflixd.catalogue.providers.provider import (
     SeriesProvider,
 )
 from miauflixd.catalogue.title_store import TitleStore
-from miauflixd.errors import MiauflixdError
+from miauflixd.errors import UnavailableError
 from miauflixd.runtime.priority import Priority
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ _SEASONS = 1000
 """Seasons of a show at most; the longest-running ones have a hundred."""
 
 
-class ListNotRefreshedError(MiauflixdError):
+class ListNotRefreshedError(UnavailableError):
     """A list could not be brought up to date; the others may well be."""
 
     code = "list_not_refreshed"
