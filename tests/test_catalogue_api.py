@@ -1,6 +1,9 @@
 """What there is to watch, over HTTP: the home page, titles in full, and finding them."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -23,14 +26,18 @@ from miauflixd.catalogue.model import (
 )
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.config.settings import Config
+from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.secrets import Secret
 from tests.auth_house import EPOCH
 from tests.catalogue_titles import EN, NOON, movie, put, show
 from tests.catalogue_visitor import visitor
+from tests.provider_house import FakeHttp, Said
+from tests.test_events import beginning, heard
+from tests.tmdb_fake import TOKEN
 from tests.web_house import open_web
 
 AGO = EPOCH.date() - timedelta(days=9)
-ASKABLE = Config(catalogue=CatalogueSettings(tmdb_token=Secret("made up"), archive=False))
+ASKABLE = Config(catalogue=CatalogueSettings(tmdb_token=Secret(TOKEN), archive=False))
 """With somebody who knows more of a title, in principle: there is no internet here."""
 
 
@@ -580,3 +587,57 @@ async def test_episodes_are_browsed_and_listed_nowhere(shelf, ben):
     assert await ben.titles("/api/titles") == ["Lantern Street"]
     assert await ben.titles("/api/search?q=part") == []
     assert Kind.EPISODE not in {one["type"] for one in (await ben.get("/api/titles"))["items"]}
+
+
+# --- what is told as it changes -------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def listening(who: Any) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
+    headers = {"Authorization": f"Bearer {who.token}"}
+    async with who.web.session.get(f"{who.web.url}/api/events", headers=headers) as answer:
+        events = heard(answer)
+        await beginning(events)
+        async with asyncio.timeout(10):
+            yield events
+
+
+def library(**changed: Any) -> tuple[str, Any]:
+    return "library", {"lists": [], "titles": [], "home": False} | changed
+
+
+async def test_a_list_that_is_filled_or_made_is_told_to_everybody(web, shelf, ben, cleo):
+    film = await put(shelf, movie("Amber Road", tmdb=1))
+    async with listening(ben) as events, listening(cleo) as others:
+        await web.lists.replace(spec("tmdb-movies-popular", "Popular"), [film])
+        for one in (events, others):
+            assert await anext(one) == library(lists=["tmdb-movies-popular"])
+        await web.lists.replace(spec("tmdb-movies-popular", "Popular"), [film])
+        made = await web.lists.create(ben.user.id, title="Mine", shared=True)
+        for one in (events, others):
+            assert await anext(one) == library(lists=[made.slug])
+
+
+async def test_what_somebody_has_begun_is_told_to_them_alone(web, shelf, ben, cleo):
+    film = await put(shelf, movie("Amber Road", tmdb=1))
+    async with listening(ben) as events, listening(cleo) as others:
+        await ben.play(film, position=900)
+        assert await anext(events) == ("progress", {"title_id": str(film)})
+        assert await anext(events) == library(home=True)
+        await web.lists.replace(spec("tmdb-movies-popular", "Popular"), [film])
+        assert await anext(others) == library(lists=["tmdb-movies-popular"])
+
+
+async def test_more_of_a_title_is_told_and_shown_on_the_home_page_at_once(tmp_path):
+    said = {"id": 1, "title": "The Amber Road", "overview": "Somebody walks.", "runtime": 90}
+    http = FakeHttp(Said(body=json.dumps(said).encode()))
+    async with open_web(tmp_path, config=ASKABLE, http=http) as web:
+        film = await put(web.library.titles, movie("Amber Road", tmdb=1))
+        await web.lists.replace(spec("tmdb-movies-popular", "Popular"), [film])
+        ben = await visitor(web, "ben")
+        assert await ben.rows() == {"tmdb-movies-popular": ["Amber Road"]}
+        async with listening(ben) as events:
+            await web.library.syncing.details(film, priority=Priority.WAITED_FOR)
+            assert await anext(events) == library(titles=[str(film)])
+        assert await ben.rows() == {"tmdb-movies-popular": ["The Amber Road"]}
+        assert (await ben.get(f"/api/titles/{film}"))["runtime"] == 5400.0
