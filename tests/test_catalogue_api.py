@@ -641,3 +641,15 @@ async def test_more_of_a_title_is_told_and_shown_on_the_home_page_at_once(tmp_pa
             assert await anext(events) == library(titles=[str(film)])
         assert await ben.rows() == {"tmdb-movies-popular": ["The Amber Road"]}
         assert (await ben.get(f"/api/titles/{film}"))["runtime"] == 5400.0
+
+
+async def test_who_has_chosen_no_language_reads_that_of_the_house(tmp_path):
+    config = Config(catalogue=CatalogueSettings(language="de"))
+    async with open_web(tmp_path, config=config) as web:
+        ben = await visitor(web, "ben")
+        (film,) = await web.library.titles.save(
+            [movie(full=True, texts={Locale("de-DE"): Text(title="Der Film")})], at=NOON
+        )
+        assert (await ben.get(f"/api/titles/{film}"))["title"] == "Der Film"
+        await ben.read_in("en")
+        assert (await ben.get(f"/api/titles/{film}"))["title"] != "Der Film"
