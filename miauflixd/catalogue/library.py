@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from miauflixd.auth.model import UserId
 from miauflixd.catalogue.artwork import Artwork
 from miauflixd.catalogue.home import Home
 from miauflixd.catalogue.images import ImageSize
@@ -27,6 +26,7 @@ from miauflixd.catalogue.settings import ARCHIVE, TMDB_IMAGES, CatalogueSettings
 from miauflixd.catalogue.syncing import Syncing
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.catalogue.trakt_accounts import TraktAccounts
+from miauflixd.catalogue.trakt_history import TraktHistory
 from miauflixd.catalogue.trakt_lists import TraktLists
 from miauflixd.catalogue.trakt_store import TraktStore
 from miauflixd.catalogue.watched import Watching
@@ -52,6 +52,7 @@ class Library:
     archive: Archive
     trakt: TraktAccounts
     trakt_lists: TraktLists
+    trakt_history: TraktHistory
     scrobbling: Scrobbling
     blackboard: Changes[str]
     locale: Locale
@@ -148,6 +149,9 @@ class Library:
                 archive=archive,
                 trakt=trakt,
                 trakt_lists=TraktLists(titles=titles, lists=lists, trakt=trakt, clock=clock),
+                trakt_history=TraktHistory(
+                    titles=titles, watching=watching, syncing=syncing, trakt=trakt, clock=clock
+                ),
                 scrobbling=Scrobbling(titles=titles, watching=watching, trakt=trakt),
                 blackboard=blackboard,
                 locale=locale,
@@ -174,12 +178,6 @@ class Library:
             locale=self.locale,
             region=self.region,
         )
-
-    async def forget_user(self, user_id: UserId) -> None:
-        """Forget what somebody has watched, their lists, and their account elsewhere."""
-        await self.lists.forget_user(user_id)
-        await self.watching.forget_user(user_id)
-        await self.trakt.unlink(user_id)
 
 
 class _Changed:
