@@ -25,7 +25,7 @@ from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
 from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
-from miauflixd.jobs.catalogue import catalogue_work
+from miauflixd.jobs.catalogue import CatalogueWork, catalogue_work
 from miauflixd.jobs.job import Job
 from miauflixd.jobs.model import AlreadyRunningError
 from miauflixd.jobs.timetable import Timetable
@@ -186,7 +186,7 @@ async def application(
         catalogue = library.catalogue(work.errands)
         timetable = await stack.enter_async_context(
             Timetable.open(
-                [*work.jobs, *_upkeep(config, database=database, household=household)],
+                [*work.jobs, *_upkeep(config, work, database=database, household=household)],
                 database=database,
                 settings=config.jobs,
                 clock=_now,
@@ -238,7 +238,9 @@ def _configure_catalogue(
         timetable.trigger("refresh_lists")
 
 
-def _upkeep(config: Config, *, database: Database, household: Household) -> list[Job]:
+def _upkeep(
+    config: Config, work: CatalogueWork, *, database: Database, household: Household
+) -> list[Job]:
     backups = Backups(
         database=database,
         folder=config.storage.path / "backups",
@@ -247,13 +249,14 @@ def _upkeep(config: Config, *, database: Database, household: Household) -> list
     )
     clean_up = CleanUp(
         database=database,
-        parts=[Part(name="old entries of the audit", run=household.forget)],
+        # Sessions, keys and codes that are over go within a minute, and need no night.
+        parts=[Part(name="old entries of the audit", run=household.forget), *work.parts],
         clock=_now,
     )
     return [
         Job(
             name="clean_up",
-            summary="Forgets what is over, and checks the database",
+            summary="Forgets what nobody wants any more, and checks the database",
             rule=config.jobs.nightly,
             run=clean_up.run,
         ),

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from miauflixd.catalogue.artwork import Artwork
+from miauflixd.catalogue.forgetting import Forgetting
 from miauflixd.catalogue.home import Home
 from miauflixd.catalogue.images import ImageSize
 from miauflixd.catalogue.list_store import ListStore
@@ -54,6 +55,7 @@ class Library:
     trakt_lists: TraktLists
     trakt_history: TraktHistory
     scrobbling: Scrobbling
+    forgetting: Forgetting
     blackboard: Changes[str]
     locale: Locale
     region: Region
@@ -152,6 +154,7 @@ class Library:
                 trakt_history=TraktHistory(
                     titles=titles, watching=watching, syncing=syncing, trakt=trakt, clock=clock
                 ),
+                forgetting=Forgetting(titles=titles, lists=lists, watching=watching, clock=clock),
                 scrobbling=Scrobbling(titles=titles, watching=watching, trakt=trakt),
                 blackboard=blackboard,
                 locale=locale,
@@ -165,6 +168,7 @@ class Library:
         """
         self.tmdb.configure(settings)
         self.archive.configure(settings)
+        self.artwork.set_quota(settings.artwork_quota)
 
     def catalogue(self, errands: Errands) -> Catalogue:
         """Return what handlers ask, once there is somebody to run errands."""

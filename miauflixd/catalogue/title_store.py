@@ -176,6 +176,24 @@ class TitleStore:
 
         await self._database.run(save)
 
+    async def forget(
+        self, kept: Collection[TitleId], *, before: datetime, limit: int
+    ) -> Sequence[TitleId]:
+        """Forget titles that nobody wants, and return which; their numbers are never used again.
+
+        Args:
+            kept: what stays in any case, and what that turned out to be.
+            before: only what no provider has named since then, give or take a week, and told all
+                of at no time.
+            limit: how many at most.
+        """
+
+        def forget() -> Sequence[TitleId]:
+            numbers = [one.number for one in kept if one.kind is not Kind.EPISODE]
+            return title_rows.forget(self._database, numbers, before=before, limit=limit)
+
+        return await self._database.run(forget)
+
     async def set_available(self, ids: Collection[TitleId], *, available: bool) -> None:
         """Note whether something is known that these can be played from."""
 

@@ -344,6 +344,11 @@ class Watching:
                         play.record, play.is_written = now, True
             self._tell(changed, home=True)
 
+    async def titles(self) -> Collection[TitleId]:
+        """Return the movies, and the shows of the episodes, that anybody has begun or seen."""
+        playing = {play.show or key.title_id for key, play in self._plays.items()}
+        return await self._store.titles() | playing
+
     async def forget(self, user_id: UserId, title_id: TitleId) -> None:
         """Forget that a user has begun or seen something."""
         key = Key(user_id, title_id)

@@ -25,6 +25,7 @@ from miauflixd.jobs.job import Job, QueueJob, Run
 from miauflixd.jobs.model import Every, Wanted
 from miauflixd.jobs.queue import WorkQueue
 from miauflixd.jobs.trakt import TraktWork
+from miauflixd.jobs.upkeep import Part
 from miauflixd.runtime.priority import Priority
 
 _LISTS_EVERY = timedelta(hours=1)
@@ -58,6 +59,8 @@ class CatalogueWork:
 
     jobs: Sequence[Job | QueueJob]
     errands: "Errands"
+    parts: Sequence[Part]
+    """What is to be cleaned up of it."""
 
 
 class Errands:
@@ -144,12 +147,17 @@ async def catalogue_work(*, library: Library, database: Database, clock: Clock) 
             ),
         ),
         errands=Errands(queues=queues),
+        parts=(
+            Part(name="titles that nobody wanted", run=work.forget),
+            Part(name="images that had to make room", run=library.artwork.tidy),
+        ),
     )
 
 
 class _Work:
     def __init__(self, *, library: Library, queues: _Queues, clock: Clock) -> None:
         self._syncing = library.syncing
+        self._forgetting = library.forgetting
         self._queues = queues
         self._clock = clock
 
@@ -219,6 +227,13 @@ class _Work:
             if is_last and place.day == today and place.page == 1:
                 break
         return f"{found} have changed"
+
+    async def forget(self) -> int:
+        """Forget what nobody wants, also in the queues, and return how much that was."""
+        forgotten = await self._forgetting.run()
+        for kind in (Kind.MOVIE, Kind.SHOW):
+            await self._queues.of(kind).delete([str(one) for one in forgotten if one.kind is kind])
+        return len(forgotten)
 
     # --- seasons ----------------------------------------------------------------------------------
 
