@@ -7,7 +7,7 @@ thread and no event loop, `give_up_privileges` makes three rooms of one process.
 import os
 import pwd
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +27,6 @@ from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
 from miauflixd.jobs.catalogue import CatalogueWork, catalogue_work
 from miauflixd.jobs.job import Job
-from miauflixd.jobs.model import AlreadyRunningError
 from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
@@ -234,8 +233,7 @@ def _configure_catalogue(
     library: Library, timetable: Timetable, settings: CatalogueSettings
 ) -> None:
     library.configure(settings)
-    with suppress(AlreadyRunningError):  # and will ask whoever is on by then
-        timetable.trigger("refresh_lists")
+    timetable.stir("refresh_lists")
 
 
 def _upkeep(

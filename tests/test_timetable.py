@@ -347,6 +347,23 @@ async def test_whoever_asks_does_not_wait_for_the_beat(house):
         assert only(timetable).next == house.clock() + HOUR
 
 
+async def test_what_has_changed_during_a_run_is_looked_at_by_another(house):
+    held = house.provider.slow["refresh"] = asyncio.Event()
+    async with house.running(house.hourly()) as timetable:
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
+        timetable.stir("refresh")
+        timetable.stir("refresh")
+        held.set()
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
+        await house.clock.pass_by(minutes=30)
+        assert house.provider.new() == []
+        timetable.stir("refresh")
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
+
+
 async def test_nobody_can_ask_for_what_is_not_there(house):
     async with house.running(house.hourly()) as timetable:
         with pytest.raises(NoTaskError):
