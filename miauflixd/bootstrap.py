@@ -254,13 +254,13 @@ def _upkeep(
     return [
         Job(
             name="clean_up",
-            summary="Forgets what nobody wants any more, and checks the database",
+            summary="Forget what nobody wants any more, and check the database",
             rule=config.jobs.nightly,
             run=clean_up.run,
         ),
         Job(
             name="backup",
-            summary="Copies the database",
+            summary="Copy the database",
             rule=config.jobs.nightly,
             run=backups.run,
         ),

@@ -701,6 +701,25 @@ async def test_what_feeds_a_queue_has_a_beat_of_its_own_and_shows_when_it_fails(
         assert feeds == [None, b"1", b"2"]
 
 
+async def test_next_is_what_comes_first_of_an_item_s_turn_and_the_feeding(house):
+    queue = await house.queue()
+    house.provider.broken["item"] = MiauflixdError("no")
+
+    async def feed(run: Run) -> str | None:
+        await run.checkpoint(None, {queue: items("item")})
+        return None
+
+    async with house.running(house.work(queue, rule=HOURLY, feed=feed)) as timetable:
+        await house.clock.pass_by(seconds=1)
+        assert house.provider.new() == ["item"]
+        soon = only(timetable).next
+        assert soon is not None and soon < house.clock() + timedelta(minutes=2)
+        del house.provider.broken["item"]
+        await house.clock.pass_by(minutes=2)
+        assert house.provider.new() == ["item"]
+        assert only(timetable).next == START + HOUR
+
+
 async def test_stopping_in_the_middle_leaves_an_item_as_it_was(house):
     queue = await house.queue()
     house.provider.slow["slow"] = asyncio.Event()
