@@ -117,7 +117,8 @@ async def _episode_of(house: House, series: TitleId) -> TitleId:
     facts = SeasonFacts(number=1, episodes=(EpisodeFacts(number=1, title="One"),))
     await house.shelf.save_season(series, facts, locale=EN, at=house.clock())
     (step,) = await house.shelf.outline(series)
-    return step.id
+    episode: TitleId = step.id
+    return episode
 
 
 async def test_a_title_that_turned_out_to_be_another_goes_with_it_and_stays_with_it(house):

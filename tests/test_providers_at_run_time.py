@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests import archive_fake, tmdb_fake
 from tests.archive_fake import FakeArchive
-from tests.running import house
+from tests.running import House, house
 from tests.tmdb_fake import FakeTmdb
 
 pytestmark = pytest.mark.daemon
@@ -42,7 +44,7 @@ async def home(tmp_path, tmdb, archive):
             yield home
 
 
-async def put(home, **values):
+async def put(home: House, **values: Any) -> Any:
     named = {f"catalogue.{name}": value for name, value in values.items()}
     async with home.session.put(f"{home.url}/api/settings", json={"values": named}) as answer:
         body = await answer.text()
@@ -51,12 +53,12 @@ async def put(home, **values):
         return json.loads(body)
 
 
-async def rows(home):
+async def rows(home: House) -> list[str]:
     async with home.session.get(f"{home.url}/api/home") as answer:
         return [row["id"] for row in (await answer.json())["rows"]]
 
 
-async def rows_until(home, holds):
+async def rows_until(home: House, holds: Callable[[list[str]], bool]) -> list[str]:
     """Look again whenever the events say that something has changed; return what holds."""
     async with asyncio.timeout(30), home.session.get(f"{home.url}/api/events") as events:
         while not holds(found := await rows(home)):
@@ -64,7 +66,7 @@ async def rows_until(home, holds):
         return found
 
 
-async def conditions(home):
+async def conditions(home: House) -> tuple[str, str]:
     async with home.session.get(f"{home.url}/api/status") as answer:
         status = await answer.json()
     return status["tmdb"], status["archive"]

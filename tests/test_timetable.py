@@ -713,7 +713,8 @@ async def test_next_is_what_comes_first_of_an_item_s_turn_and_the_feeding(house)
         await house.clock.pass_by(seconds=1)
         assert house.provider.new() == ["item"]
         soon = only(timetable).next
-        assert soon is not None and soon < house.clock() + timedelta(minutes=2)
+        assert soon is not None
+        assert soon < house.clock() + timedelta(minutes=2)
         del house.provider.broken["item"]
         await house.clock.pass_by(minutes=2)
         assert house.provider.new() == ["item"]
