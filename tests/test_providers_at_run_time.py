@@ -60,7 +60,7 @@ async def rows(home: House) -> list[str]:
 
 async def rows_until(home: House, holds: Callable[[list[str]], bool]) -> list[str]:
     """Look again whenever the events say that something has changed; return what holds."""
-    async with asyncio.timeout(30), home.session.get(f"{home.url}/api/events") as events:
+    async with asyncio.timeout(15), home.session.get(f"{home.url}/api/events") as events:
         while not holds(found := await rows(home)):
             await events.content.readline()
         return found

@@ -318,6 +318,15 @@ async def test_one_whose_account_is_refused_is_no_trouble_of_another(tmp_path, f
         assert house.library.trakt.state(BEN).state == "broken"
 
 
+async def test_who_links_again_after_a_while_has_all_of_it_taken_over_again(house, fake):
+    fake.seen["movies"] = [film(FIRST)]
+    await house.sync()
+    await house.library.trakt.unlink(ANNA)
+    await house.library.watching.forget_user(ANNA)
+    assert await house.sync() is None
+    assert house.cursor == b"{}"
+
+
 async def test_a_trakt_that_is_away_fails_the_run_and_loses_nothing(house, fake):
     fake.seen["movies"] = [film(FIRST)]
     fake.answers["/sync/watched/movies"] = [503]

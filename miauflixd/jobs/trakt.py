@@ -1,7 +1,7 @@
 """What people keep elsewhere, person by person: one who fails is no trouble of others."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -38,14 +38,18 @@ class TraktWork:
             MiauflixdError: that of the last one who failed, when all did.
         """
         users = self._trakt.linked()
-        places = _places(run.cursor)
+        known = _places(run.cursor)
+        # Whoever is not linked any more begins anew when they are again.
+        places = {user_id: known[user_id] for user_id in users if user_id in known}
+        if places != known:
+            await run.checkpoint(msgspec.json.encode(places))
         failures: list[MiauflixdError] = []
         for user_id in users:
             failed = [
                 error
                 for error in (
                     await self._refresh_lists(user_id),
-                    await self._take_history(user_id, users, places, run),
+                    await self._take_history(user_id, places, run),
                 )
                 if error is not None
             ]
@@ -69,7 +73,6 @@ class TraktWork:
     async def _take_history(
         self,
         user_id: UserId,
-        users: Sequence[UserId],
         places: dict[UserId, HistoryPlace],
         run: Run,
     ) -> MiauflixdError | None:
@@ -82,9 +85,7 @@ class TraktWork:
         await self._put(taken.wanted)
         if taken.place != before:
             places[user_id] = taken.place
-            # Without those who are not linked any more: linked again, they begin anew.
-            linked = {one: places[one] for one in users if one in places}
-            await run.checkpoint(msgspec.json.encode(linked))
+            await run.checkpoint(msgspec.json.encode(places))
         return None
 
     async def _put(self, wanted: Mapping[TitleId, float]) -> None:
