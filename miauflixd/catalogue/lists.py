@@ -199,6 +199,10 @@ class Lists:
         )
         self._tell([slug])
 
+    async def titles(self) -> Collection[TitleId]:
+        """Return all that is in any list, of whomever."""
+        return await self._store.titles()
+
     async def forget_user(self, user_id: UserId) -> None:
         """Do away with all lists of somebody who is gone, shared ones too."""
         self._tell(await self._store.forget_user(user_id))

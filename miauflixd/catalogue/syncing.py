@@ -5,7 +5,7 @@ which order, and what happens when it fails, is the timetable's business.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -173,7 +173,7 @@ class Syncing:
         spec = ListSpec(slug=slug, title=wanted.title, kind=wanted.kind, provider=provider.name)
         if await self._lists.replace(spec, ids, at=now):
             self._changed("home")
-        brief = await self._titles.brief_among(self._series.name, ids)
+        brief = await self.incomplete(ids)
         ranked = [
             (title_id, 1 - place / len(ids))
             for place, title_id in enumerate(ids)
@@ -185,6 +185,12 @@ class Syncing:
             incomplete=[one for one in ranked if one[0] in at_once],
             later=[one for one in ranked if one[0] not in at_once],
         )
+
+    async def incomplete(self, ids: Collection[TitleId]) -> Collection[TitleId]:
+        """Return those of these of which there is more to be learnt, if there is whom to ask."""
+        if not self.has_series:
+            return ()
+        return await self._titles.brief_among(self._series.name, ids)
 
     def knows(self, ids: OutsideIds) -> bool:
         """Return whether there is somebody to ask about a title."""
