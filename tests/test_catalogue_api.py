@@ -346,6 +346,21 @@ async def test_two_titles_that_turned_out_to_be_one_are_shown_once(web, shelf, b
     assert (await ben.get(f"/api/titles/{known}"))["progress"]["position"] == 1800.0
 
 
+async def test_what_was_begun_under_an_id_that_is_gone_is_begun_under_the_one_that_is_left(
+    web, shelf, ben
+):
+    known = await put(shelf, movie("Harbour", tmdb=1, released=date(1950, 1, 1)))
+    double = await put(
+        shelf, movie("By Night", provider="archive", archive="harbour", imdb="tt0000007")
+    )
+    await ben.play(double, position=1200)
+    await put(shelf, movie("Harbour", tmdb=1, imdb="tt0000007", full=True))
+
+    (begun,) = (await ben.get("/api/progress"))["items"]
+    assert (begun["id"], begun["progress"]["position"]) == (str(known), 1200.0)
+    assert (await ben.get(f"/api/titles/{known}"))["progress"]["position"] == 1200.0
+
+
 # --- a title in full ------------------------------------------------------------------------------
 
 

@@ -193,7 +193,10 @@ class Catalogue:
 
     async def _title(self, title_id: TitleId, audience: Audience, *, until: float) -> Title:
         found = await self._titles.title(title_id, audience.locale, audience.limit)
-        if found.full or not self._syncing.knows(found.ids):
+        # One that the Archive has told all of may be one of which TMDB has more to tell.
+        several = found.ids.archive is not None and found.ids.tmdb is not None
+        told = found.full and not (several and await self._syncing.incomplete([found.card.id]))
+        if told or not self._syncing.knows(found.ids):
             return found
         await self._errands.fetch_title(title_id, within=max(0.0, until - _now()))
         return await self._titles.title(title_id, audience.locale, audience.limit)

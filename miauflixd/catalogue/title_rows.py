@@ -288,6 +288,7 @@ def _take_in(sql: Database, double: int, *, into: int) -> None:
     ):
         sql.execute(f"DELETE FROM {table} WHERE title_id = ?", (double,))  # noqa: S608 -- of these
     sql.execute("DELETE FROM title_search WHERE rowid = ?", (double,))
+    _follow(sql, double, into=into)
     sql.execute(
         "UPDATE titles SET available = max(titles.available, d.available)"
         " FROM (SELECT available FROM titles WHERE id = ?) AS d WHERE titles.id = ?",
@@ -299,6 +300,23 @@ def _take_in(sql: Database, double: int, *, into: int) -> None:
         (into, double),
     )
     sql.execute("UPDATE titles SET same_as = ? WHERE same_as = ?", (into, double))
+
+
+def _follow(sql: Database, double: int, *, into: int) -> None:
+    """Let what people have seen follow, of both what they saw last.
+
+    The one word about another's table: done later, a crash would leave it under a dead id.
+    """
+    (kind,) = sql.execute("SELECT kind FROM titles WHERE id = ?", (double,)).fetchone()
+    old, new = f"{kind}:{double}", f"{kind}:{into}"
+    sql.execute(
+        "DELETE FROM progress WHERE title_id = ?1 AND EXISTS (SELECT 1 FROM progress d WHERE"
+        " d.user_id = progress.user_id AND d.title_id = ?2 AND d.updated_at > progress.updated_at)",
+        (new, old),
+    )
+    sql.execute("UPDATE OR IGNORE progress SET title_id = ? WHERE title_id = ?", (new, old))
+    sql.execute("DELETE FROM progress WHERE title_id = ?", (old,))
+    sql.execute("UPDATE progress SET show = ? WHERE show = ?", (into, double))
 
 
 def _with_id(sql: Database, kind: Kind, name: str, value: object) -> int | None:
