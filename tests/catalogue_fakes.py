@@ -90,6 +90,9 @@ class FakeCatalogue:
     def audience(self, user: User | None) -> Audience:
         return Audience(user_id=None if user is None else user.id, locale=Locale("en"), limit=None)
 
+    def limit_of(self, rating: str) -> int:
+        return 18
+
     async def cards(
         self, ids: Collection[TitleId], audience: Audience
     ) -> Mapping[TitleId, Card | EpisodeCard]:

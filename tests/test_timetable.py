@@ -347,6 +347,23 @@ async def test_whoever_asks_does_not_wait_for_the_beat(house):
         assert only(timetable).next == house.clock() + HOUR
 
 
+async def test_what_has_changed_during_a_run_is_looked_at_by_another(house):
+    held = house.provider.slow["refresh"] = asyncio.Event()
+    async with house.running(house.hourly()) as timetable:
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
+        timetable.stir("refresh")
+        timetable.stir("refresh")
+        held.set()
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
+        await house.clock.pass_by(minutes=30)
+        assert house.provider.new() == []
+        timetable.stir("refresh")
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
+
+
 async def test_nobody_can_ask_for_what_is_not_there(house):
     async with house.running(house.hourly()) as timetable:
         with pytest.raises(NoTaskError):
@@ -682,6 +699,26 @@ async def test_what_feeds_a_queue_has_a_beat_of_its_own_and_shows_when_it_fails(
         view = only(timetable)
         assert (view.state, view.reason) == ("resting", "The list does not answer")
         assert feeds == [None, b"1", b"2"]
+
+
+async def test_next_is_what_comes_first_of_an_item_s_turn_and_the_feeding(house):
+    queue = await house.queue()
+    house.provider.broken["item"] = MiauflixdError("no")
+
+    async def feed(run: Run) -> str | None:
+        await run.checkpoint(None, {queue: items("item")})
+        return None
+
+    async with house.running(house.work(queue, rule=HOURLY, feed=feed)) as timetable:
+        await house.clock.pass_by(seconds=1)
+        assert house.provider.new() == ["item"]
+        soon = only(timetable).next
+        assert soon is not None
+        assert soon < house.clock() + timedelta(minutes=2)
+        del house.provider.broken["item"]
+        await house.clock.pass_by(minutes=2)
+        assert house.provider.new() == ["item"]
+        assert only(timetable).next == START + HOUR
 
 
 async def test_stopping_in_the_middle_leaves_an_item_as_it_was(house):

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from miauflixd.auth.model import UserId
 from miauflixd.catalogue.artwork import Artwork
+from miauflixd.catalogue.forgetting import Forgetting
 from miauflixd.catalogue.home import Home
 from miauflixd.catalogue.images import ImageSize
 from miauflixd.catalogue.list_store import ListStore
@@ -27,6 +27,7 @@ from miauflixd.catalogue.settings import ARCHIVE, TMDB_IMAGES, CatalogueSettings
 from miauflixd.catalogue.syncing import Syncing
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.catalogue.trakt_accounts import TraktAccounts
+from miauflixd.catalogue.trakt_history import TraktHistory
 from miauflixd.catalogue.trakt_lists import TraktLists
 from miauflixd.catalogue.trakt_store import TraktStore
 from miauflixd.catalogue.watched import Watching
@@ -52,7 +53,9 @@ class Library:
     archive: Archive
     trakt: TraktAccounts
     trakt_lists: TraktLists
+    trakt_history: TraktHistory
     scrobbling: Scrobbling
+    forgetting: Forgetting
     blackboard: Changes[str]
     locale: Locale
     region: Region
@@ -148,6 +151,10 @@ class Library:
                 archive=archive,
                 trakt=trakt,
                 trakt_lists=TraktLists(titles=titles, lists=lists, trakt=trakt, clock=clock),
+                trakt_history=TraktHistory(
+                    titles=titles, watching=watching, syncing=syncing, trakt=trakt, clock=clock
+                ),
+                forgetting=Forgetting(titles=titles, lists=lists, watching=watching, clock=clock),
                 scrobbling=Scrobbling(titles=titles, watching=watching, trakt=trakt),
                 blackboard=blackboard,
                 locale=locale,
@@ -161,6 +168,7 @@ class Library:
         """
         self.tmdb.configure(settings)
         self.archive.configure(settings)
+        self.artwork.set_quota(settings.artwork_quota)
 
     def catalogue(self, errands: Errands) -> Catalogue:
         """Return what handlers ask, once there is somebody to run errands."""
@@ -174,12 +182,6 @@ class Library:
             locale=self.locale,
             region=self.region,
         )
-
-    async def forget_user(self, user_id: UserId) -> None:
-        """Forget what somebody has watched, their lists, and their account elsewhere."""
-        await self.lists.forget_user(user_id)
-        await self.watching.forget_user(user_id)
-        await self.trakt.unlink(user_id)
 
 
 class _Changed:

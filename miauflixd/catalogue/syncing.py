@@ -6,7 +6,7 @@ which order, and what happens when it fails, is the timetable's business.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -34,7 +34,7 @@ from miauflixd.catalogue.providers.provider import (
     SeriesProvider,
 )
 from miauflixd.catalogue.title_store import TitleStore
-from miauflixd.errors import MiauflixdError
+from miauflixd.errors import MiauflixdError, TimedOutError
 from miauflixd.runtime.priority import Priority
 
 _log = logging.getLogger(__name__)
@@ -50,14 +50,17 @@ _SEASONS = 1000
 """Seasons of a show at most; the longest-running ones have a hundred."""
 
 
-class ListNotRefreshedError(MiauflixdError):
-    """A list could not be brought up to date; the others may well be."""
+class ListNotRefreshedError(TimedOutError):
+    """A list could not be brought up to date; the others may well be.
+
+    Not an `UnavailableError`, over which all that waits would rest.
+    """
 
     code = "list_not_refreshed"
 
 
-class TitleNotSyncedError(MiauflixdError):
-    """A title could not be brought up to date, and others can."""
+class TitleNotSyncedError(TimedOutError):
+    """A title could not be brought up to date, and others can; see `ListNotRefreshedError`."""
 
     code = "title_not_synced"
 
@@ -185,7 +188,7 @@ class Syncing:
         spec = ListSpec(slug=slug, title=wanted.title, kind=wanted.kind, provider=provider.name)
         if await self._lists.replace(spec, ids, at=now):
             self._changed("home")
-        brief = await self._titles.brief_among(self._series.name, ids)
+        brief = await self.incomplete(ids)
         ranked = [
             (title_id, 1 - place / len(ids))
             for place, title_id in enumerate(ids)
@@ -197,6 +200,12 @@ class Syncing:
             incomplete=[one for one in ranked if one[0] in at_once],
             later=[one for one in ranked if one[0] not in at_once],
         )
+
+    async def incomplete(self, ids: Collection[TitleId]) -> Collection[TitleId]:
+        """Return those of these of which there is more to be learnt, if there is whom to ask."""
+        if not self.has_series:
+            return ()
+        return await self._titles.brief_among(self._series.name, ids)
 
     def knows(self, ids: OutsideIds) -> bool:
         """Return whether there is somebody to ask about a title."""

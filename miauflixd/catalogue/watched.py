@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue import watching
 from miauflixd.catalogue.model import Kind, NoTitleError, Progress, TitleId
 from miauflixd.catalogue.next_up import NextUp
 from miauflixd.catalogue.ports import Clock, Outline
-from miauflixd.catalogue.watching import BadProgressError, Record, State, Turn
+from miauflixd.catalogue.watching import BadProgressError, Record, Report, State, Turn
 from miauflixd.catalogue.watching_store import Key, Mark, WatchingStore
 from miauflixd.errors import InvalidInputError, MiauflixdError
 
@@ -40,6 +40,13 @@ _REMEMBERED = 1_000
 
 _AT_ONCE = 500
 """Records written in one go: 25 ms in which the database does nothing else."""
+
+
+class Begun(NamedTuple):
+    """How far somebody came, and when."""
+
+    said: Report
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -291,7 +298,32 @@ class Watching:
 
         What is known of later times stays, and episodes that are not known are left out.
         """
-        wanted = list(seen)
+
+        def marked(title_id: TitleId, show: TitleId | None, before: Record | None) -> Record:
+            return watching.marked(before, title_id=title_id, show=show, at=seen[title_id])
+
+        await self._remember_all(user_id, list(seen), marked)
+
+    async def remember_begun(self, user_id: UserId, begun: Mapping[TitleId, Begun]) -> None:
+        """Take note of how far a user came with movies and episodes elsewhere.
+
+        What was done here since stays, and episodes that are not known are left out.
+        """
+
+        def resumed(
+            title_id: TitleId, show: TitleId | None, before: Record | None
+        ) -> Record | None:
+            said, at = begun[title_id]
+            return watching.resumed(before, said, title_id=title_id, show=show, at=at)
+
+        await self._remember_all(user_id, list(begun), resumed)
+
+    async def _remember_all(
+        self,
+        user_id: UserId,
+        wanted: Sequence[TitleId],
+        changed_to: Callable[[TitleId, TitleId | None, Record | None], Record | None],
+    ) -> None:
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             episodes = [one for one in some if one.kind is Kind.EPISODE]
@@ -303,16 +335,19 @@ class Watching:
                     if one.kind is Kind.SHOW or (one.kind is Kind.EPISODE and one not in shows):
                         continue
                     before = self._latest(user_id, one, records.get(one))
-                    record = watching.marked(
-                        before, title_id=one, show=shows.get(one), at=seen[one]
-                    )
+                    record = changed_to(one, shows.get(one), before)
                     if record != before:
                         changed[Key(user_id, one)] = record
                 await self._store.save(changed)
-                for key, changed_to in changed.items():
+                for key, now in changed.items():
                     if (play := self._plays.get(key)) is not None:
-                        play.record, play.is_written = changed_to, True
+                        play.record, play.is_written = now, True
             self._tell(changed, home=True)
+
+    async def titles(self) -> Collection[TitleId]:
+        """Return the movies, and the shows of the episodes, that anybody has begun or seen."""
+        playing = {play.show or key.title_id for key, play in self._plays.items()}
+        return await self._store.titles() | playing
 
     async def forget(self, user_id: UserId, title_id: TitleId) -> None:
         """Forget that a user has begun or seen something."""

@@ -177,6 +177,18 @@ class WatchingStore:
 
         return await self._database.run(read)
 
+    async def titles(self) -> set[TitleId]:
+        """Return the movies, and the shows of the episodes, that anybody has begun or seen."""
+
+        def read() -> set[TitleId]:
+            rows = _tuples(_ProgressRow.select(_ProgressRow.title_id, _ProgressRow.show).distinct())
+            return {
+                TitleId.parse(title_id) if show is None else TitleId(Kind.SHOW, show)
+                for title_id, show in rows
+            }
+
+        return await self._database.run(read)
+
     async def forget_user(self, user_id: UserId) -> None:
         """Forget all that is known of a user."""
 

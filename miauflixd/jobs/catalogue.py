@@ -6,6 +6,8 @@
        | seasons whose episodes are not known
     sync_incomplete_seasons  season by season
 
+    sync_trakt               hourly, person by person; what little is known of goes the same way
+
 Whoever opens a title puts it into the same queues, before all else.
 """
 
@@ -23,6 +25,8 @@ from miauflixd.jobs.job import Job, QueueJob, Run
 from miauflixd.jobs.ladder import LONGEST
 from miauflixd.jobs.model import Every, Wanted
 from miauflixd.jobs.queue import WorkQueue
+from miauflixd.jobs.trakt import TraktWork
+from miauflixd.jobs.upkeep import Part
 from miauflixd.runtime.priority import Priority
 
 _LISTS_EVERY = timedelta(hours=1)
@@ -61,6 +65,8 @@ class CatalogueWork:
 
     jobs: Sequence[Job | QueueJob]
     errands: "Errands"
+    parts: Sequence[Part]
+    """What is to be cleaned up of it."""
 
 
 class Errands:
@@ -104,6 +110,9 @@ async def catalogue_work(*, library: Library, database: Database, clock: Clock) 
         seasons=await queue("seasons"),
     )
     work = _Work(library=library, queues=queues, clock=clock)
+    trakt = TraktWork(
+        library=library, queues={kind: queues.of(kind) for kind in (Kind.MOVIE, Kind.SHOW)}
+    )
     return CatalogueWork(
         jobs=(
             QueueJob(
@@ -139,19 +148,23 @@ async def catalogue_work(*, library: Library, database: Database, clock: Clock) 
             ),
             Job(
                 name="sync_trakt",
-                summary="Ask Trakt what is in people's own lists",
+                summary="Ask Trakt what is in people's own lists, and what they have seen",
                 rule=Every(_LISTS_EVERY),
-                run=work.trakt,
+                run=trakt.run,
             ),
         ),
         errands=Errands(queues=queues),
+        parts=(
+            Part(name="titles that nobody wanted", run=work.forget),
+            Part(name="images that had to make room", run=library.artwork.tidy),
+        ),
     )
 
 
 class _Work:
     def __init__(self, *, library: Library, queues: _Queues, clock: Clock) -> None:
         self._syncing = library.syncing
-        self._trakt = library.trakt_lists
+        self._forgetting = library.forgetting
         self._queues = queues
         self._clock = clock
 
@@ -236,18 +249,19 @@ class _Work:
                 break
         return f"{found} have changed"
 
+    async def forget(self) -> int:
+        """Forget what nobody wants, also in the queues, and return how much that was."""
+        forgotten = await self._forgetting.run()
+        for kind in (Kind.MOVIE, Kind.SHOW):
+            await self._queues.of(kind).delete([str(one) for one in forgotten if one.kind is kind])
+        return len(forgotten)
+
     # --- seasons ----------------------------------------------------------------------------------
 
     async def season(self, item: str, priority: Priority) -> None:
         """Learn which episodes one has."""
         show, number = _season_of(item)
         await self._syncing.season(show, number, priority=priority)
-
-    # --- people's own -----------------------------------------------------------------------------
-
-    async def trakt(self, _run: Run) -> str | None:
-        """Refresh the lists of all who are linked."""
-        return await self._trakt.refresh_all()
 
 
 def _place(cursor: bytes | None, today: date) -> _Place:

@@ -144,6 +144,14 @@ class Timetable:
         task.ask()
         return task.view()
 
+    def stir(self, name: str) -> None:
+        """Have a task run now, and once more if it runs already: what it looks at has changed.
+
+        Raises:
+            NoTaskError: there is none of this name.
+        """
+        self._task(name).ask()
+
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Follow the tasks: a name whenever that task has changed; what comes too fast is one."""
         return self._changes.listen()

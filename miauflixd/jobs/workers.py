@@ -103,6 +103,7 @@ class Workers:
         self._since = clock()
         # By the loop's clock, which is never set.
         self._rest_began = self._rests_until = _loop_time()
+        self._soonest: datetime | None = None
         self._take_up_rest()
 
     @property
@@ -129,6 +130,13 @@ class Workers:
     def since(self) -> datetime:
         """When it began to work, or to wait."""
         return self._since
+
+    @property
+    def next(self) -> datetime | None:
+        """When they go on by themselves; `None`: when something comes, or somebody asks."""
+        if self.rests:
+            return self.rests_until
+        return self._soonest if self._background else None
 
     def hurry(self) -> None:
         """Work off what is due or has failed, whatever there was against it."""
@@ -173,6 +181,7 @@ class Workers:
                 continue
             if not self._active and not self._outcomes:
                 self._end()
+            self._soonest = turn.soonest
             await self._wait(turn.soonest, set_back)
 
     # --- what is taken, and when ------------------------------------------------------------------

@@ -35,7 +35,6 @@ class Health:
         self._refusal = refusal
         self._clock = clock
         self._failures = 0
-        self._off = False
         self._reported: set[Condition] = set()
         self._rested = clock()
         self._state = ProviderState(
@@ -45,6 +44,11 @@ class Health:
             reason="It has not been asked yet",
             next=_WHEN_WANTED,
         )
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the settings do not want it; what comes of earlier questions is no news then."""
+        return self._state.condition == "off"
 
     @property
     def failing(self) -> bool:
@@ -60,17 +64,17 @@ class Health:
     def off(self, reason: str, following: str) -> None:
         """Take note that the settings do not want it."""
         self._change("off", reason, following)
-        self._off = True
 
     def wanted(self) -> None:
         """Take note that the settings want it, with what it may not have been asked with before."""
-        self._off = False
         self._failures = 0
         self._reported.clear()
         self._change("unknown", "It has not been asked yet", _WHEN_WANTED)
 
     def worked(self) -> None:
         """Take note of an answer that could be used."""
+        if self.is_off:
+            return
         self._failures = 0
         if self._reported:
             logger.info("%s answers again", self._company)
@@ -79,6 +83,8 @@ class Health:
 
     def failed(self, reason: str) -> None:
         """Take note that a question got no answer, or a useless one, also when asked again."""
+        if self.is_off:
+            return
         self._failures += 1
         # Who has answered before may fail to once or twice; who never has is not there.
         if self._failures >= _FAILURES or self.state().condition != "ok":
@@ -87,20 +93,21 @@ class Health:
 
     def refused(self, reason: str) -> None:
         """Take note that our key is not accepted."""
+        if self.is_off:
+            return
         self._report("refused", "%s does not accept the key that the settings have for it")
         self._change("refused", reason, self._refusal)
 
     def rests(self, seconds: float) -> None:
         """Take note that it wants to be left alone for so long."""
+        if self.is_off:
+            return
         self._rested = max(self._rested, self._clock() + timedelta(seconds=seconds))
         until = self._rested.isoformat(sep=" ", timespec="seconds")
         self._change("resting", "It was asked too often", f"It is asked again after {until}")
 
     def _change(self, condition: Condition, reason: str, following: str) -> None:
         before = self._state
-        if self._off:
-            # What was asked before that is answered now, and is no news any more.
-            return
         same = before.condition == condition
         if same and (before.reason, before.next) == (reason, following):
             return
@@ -110,6 +117,6 @@ class Health:
         )
 
     def _report(self, condition: Condition, sentence: str) -> None:
-        if condition not in self._reported and not self._off:
+        if condition not in self._reported:
             self._reported.add(condition)
             logger.warning(sentence, self._company)

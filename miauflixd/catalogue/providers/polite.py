@@ -23,7 +23,7 @@ from miauflixd.catalogue.providers.answers import Answers, Kept
 from miauflixd.catalogue.providers.flights import Flights
 from miauflixd.catalogue.providers.health import Health
 from miauflixd.catalogue.providers.pace import Pace, Ticket
-from miauflixd.catalogue.providers.provider import ProviderUnavailableError
+from miauflixd.catalogue.providers.provider import ProviderOffError, ProviderUnavailableError
 from miauflixd.catalogue.providers.replies import (
     NOT_MODIFIED,
     Failure,
@@ -356,6 +356,8 @@ class PoliteApi:
         delays = iter(() if self.health.failing else request.delays)
         while True:
             async with pace.turn(ticket):
+                if self.health.is_off:  # since it was asked for, perhaps with a key that is gone
+                    raise ProviderOffError(f"{self._company} is not to be asked any more")
                 result = await self._once(request)
             if isinstance(result, Reply):
                 return result
