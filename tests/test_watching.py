@@ -601,17 +601,33 @@ async def test_a_new_episode_comes_next_when_it_is_aired_or_becomes_known(
     assert await watching.next_up(ANNA, 10) == [ids[2]]
 
 
+async def test_a_row_is_filled_also_when_most_of_the_latest_shows_are_over(
+    watching, catalogue, clock
+):
+    older = catalogue.add_show(1, seasons={1: [AGO, AGO]})
+    await see(watching, clock, older[0])
+    for number in range(2, 70):
+        (only,) = catalogue.add_show(number, seasons={1: [AGO]})
+        await see(watching, clock, only)
+    newer = catalogue.add_show(70, seasons={1: [AGO, AGO]})
+    await see(watching, clock, newer[0])
+    assert await watching.next_up(ANNA, 1) == [newer[1]]
+    # More than were asked for before.
+    assert await watching.next_up(ANNA, 2) == [newer[1], older[1]]
+    assert await watching.next_up(ANNA, 1) == [newer[1]]
+
+
 async def test_what_changes_while_it_is_looked_for_is_not_missed(watching, catalogue, clock):
     ids = catalogue.add_show(1, seasons={1: [AGO, AGO, AGO]})
     await see(watching, clock, ids[0])
     going_on = asyncio.Event()
-    real = catalogue.outline
+    real = catalogue.outlines
 
-    async def slow(show: TitleId):
+    async def slow(shows: list[TitleId]):
         await going_on.wait()
-        return await real(show)
+        return await real(shows)
 
-    catalogue.outline = slow
+    catalogue.outlines = slow
     async with asyncio.TaskGroup() as group:
         looking = group.create_task(watching.next_up(ANNA, 10))
         await asyncio.sleep(0)

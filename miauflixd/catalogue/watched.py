@@ -255,7 +255,7 @@ class Watching:
         Not of shows that they have seen all of, nor where they are in the middle of that episode:
         it is one to continue then.
         """
-        return (await self._next_up.ids(user_id))[:count]
+        return await self._next_up.ids(user_id, count)
 
     def outlines_changed(self) -> None:
         """Look anew for what comes next: more is known of some show."""
