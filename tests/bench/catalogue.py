@@ -71,6 +71,9 @@ search would be written during the next, which nobody has typed yet."""
 _ENOUGH = 6
 """Finds of our own with which nobody waits for TMDB, which takes longer than any bound."""
 
+_SETTLING = 65.0
+"""Seconds after which it has been written down that somebody was there."""
+
 _HOURLY = ("refresh_lists", "sync_movies", "sync_shows", "sync_trakt")
 _QUEUE = 100_000
 
@@ -172,6 +175,7 @@ async def measure_house(
         await measure_rest(daemon, shown, results, runs=runs)
         await measure_search(daemon, results, runs=runs // 2)
         await daemon.rests()
+        await asyncio.sleep(_SETTLING)
         await measure_quiet(daemon, results, idle=idle)
         results.note("memory", memory([daemon.pid]) / 1e6)
         results.note("memory_engine", memory(family(daemon.pid)) / 1e6)
@@ -353,7 +357,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Summary]:
 def main(words: list[str]) -> None:
     """Measure, print JSON to standard output (or a file) and a table to standard error."""
     parser = argparse.ArgumentParser(prog="scripts/bench catalogue", description=__doc__)
-    parser.add_argument("--runs", type=int, default=150, help="of each question")
+    parser.add_argument("--runs", type=int, default=100, help="of each question")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds to watch it idle")
     parser.add_argument("--house", action="store_true", help="only the house that is full")
     parser.add_argument("--json", type=Path, default=None, help="write the JSON there")
