@@ -191,8 +191,6 @@ async def application(
                 clock=_now,
             )
         )
-        await stack.enter_async_context(running("timetable", timetable.run))
-
         disk = Disk(data, minimum=config.torrents.minimum_free)
         preferences.audited_by(household.audit)
         preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
@@ -220,6 +218,8 @@ async def application(
             settings=config.web,
         )
         url = await stack.enter_async_context(web_server.serve(app, _with_control(config.web)))
+        # Whoever opens the house is first: what was never done before is all due at once.
+        await stack.enter_async_context(running("timetable", timetable.run))
         await household.setup_code.announce()
         yield Application(url=url, torrents=torrents, tunnel=tunnel)
 

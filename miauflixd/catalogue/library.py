@@ -14,7 +14,7 @@ from miauflixd.catalogue.images import ImageSize
 from miauflixd.catalogue.list_store import ListStore
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.locales import ENGLISH, parse_locale
-from miauflixd.catalogue.model import ImageKey, Locale, Region
+from miauflixd.catalogue.model import ImageKey, Locale, Region, TitleId
 from miauflixd.catalogue.ports import Clock, Errands, Http
 from miauflixd.catalogue.providers import archive_images, tmdb_images
 from miauflixd.catalogue.providers.archive import Archive
@@ -120,7 +120,7 @@ class Library:
                 Searching.open(titles=titles, syncing=syncing)
             )
             home = Home(titles=titles, lists=lists, watching=watching)
-            changed.forgetting(home.forget, watching.outlines_changed)
+            changed.forgetting(home.forget, watching.outline_changed)
 
             trakt = await TraktAccounts.open(
                 http=http,
@@ -190,22 +190,22 @@ class _Changed:
     def __init__(self, blackboard: Changes[str]) -> None:
         self._blackboard = blackboard
         self._forget_rows: Callable[[], None] = _nothing
-        self._forget_outlines: Callable[[], None] = _nothing
+        self._forget_outline: Callable[[TitleId], None] = _nothing
 
-    def forgetting(self, rows: Callable[[], None], outlines: Callable[[], None]) -> None:
+    def forgetting(self, rows: Callable[[], None], outline: Callable[[TitleId], None]) -> None:
         """Have rows and outlines of shows put together anew when something in them changes."""
         self._forget_rows = rows
-        self._forget_outlines = outlines
+        self._forget_outline = outline
 
     def __call__(self, what: str) -> None:
         if what.startswith(("title:", "list:")):
             self._forget_rows()
         if what.startswith("title:show:"):
-            self._forget_outlines()
+            self._forget_outline(TitleId.parse(what.removeprefix("title:")))
         self._blackboard.note(what)
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Nobody remembers anything yet."""
 
 

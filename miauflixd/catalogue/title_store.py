@@ -454,9 +454,17 @@ class TitleStore:
 
     async def outline(self, show: TitleId) -> Sequence[Step]:
         """Return a show's episodes in order, the specials last; none where it is not known."""
-        return await self._database.run(
-            lambda: season_rows.outline(self._database, self._number(show))
-        )
+        return (await self.outlines([show])).get(show, [])
+
+    async def outlines(self, shows: Collection[TitleId]) -> Mapping[TitleId, Sequence[Step]]:
+        """Return the same of several shows, without those that have none."""
+
+        def read() -> dict[TitleId, Sequence[Step]]:
+            numbers = self._numbers(shows)
+            found = season_rows.outlines(self._database, numbers.values())
+            return {show: found[number] for show, number in numbers.items() if number in found}
+
+        return await self._database.run(read)
 
     async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
         """Return the show of each of these episodes, without those that are not known."""

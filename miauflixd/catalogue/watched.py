@@ -156,7 +156,8 @@ class Watching:
             rests = turn is not None and state is not State.PLAYING
             if is_news or rests or now - play.written_at >= self._written_every:
                 await self._write([key])
-        self._tell([key], home=is_news or turn is not None)
+        shows = [] if play.show is None else [play.show]
+        self._tell([key], home=is_news or turn is not None, shows=shows)
         return Noted(watched=_plays(play.record) > _plays(before), percent=play.percent, turn=turn)
 
     async def close(self, user_id: UserId, title_id: TitleId) -> Noted | None:
@@ -262,11 +263,11 @@ class Watching:
         Not of shows that they have seen all of, nor where they are in the middle of that episode:
         it is one to continue then.
         """
-        return (await self._next_up.ids(user_id))[:count]
+        return await self._next_up.ids(user_id, count)
 
-    def outlines_changed(self) -> None:
-        """Look anew for what comes next: more is known of some show."""
-        self._next_up.outlines_changed()
+    def outline_changed(self, show: TitleId) -> None:
+        """Look anew for what comes next: more is known of a show."""
+        self._next_up.outline_changed(show)
 
     # --- what people say --------------------------------------------------------------------------
 
@@ -342,7 +343,7 @@ class Watching:
                 for key, now in changed.items():
                     if (play := self._plays.get(key)) is not None:
                         play.record, play.is_written = now, True
-            self._tell(changed, home=True)
+            self._tell(changed, home=True, shows=set(shows.values()))
 
     async def titles(self) -> Collection[TitleId]:
         """Return the movies, and the shows of the episodes, that anybody has begun or seen."""
@@ -410,14 +411,17 @@ class Watching:
         latest = (self._latest(user_id, record.title_id, record) for record in written)
         return [record.progress for record in latest if record is not None]
 
-    def _tell(self, keys: Iterable[Key], *, home: bool) -> None:
+    def _tell(
+        self, keys: Iterable[Key], *, home: bool, shows: Collection[TitleId] | None = None
+    ) -> None:
+        """Tell what has changed; `shows`: of which, if that is known."""
         users = set()
         for key in keys:
             users.add(key.user_id)
             self._changed(f"progress:{key.user_id}:{key.title_id}")
         if home:
             for user_id in users:
-                self._next_up.changed(user_id)
+                self._next_up.changed(user_id, shows)
                 self._changed(f"home:{user_id}")
 
 
