@@ -7,7 +7,7 @@ thread and no event loop, `give_up_privileges` makes three rooms of one process.
 import os
 import pwd
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,9 +25,8 @@ from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
 from miauflixd.egress.clients import host_client
 from miauflixd.errors import SettingsError
-from miauflixd.jobs.catalogue import catalogue_work
+from miauflixd.jobs.catalogue import CatalogueWork, catalogue_work
 from miauflixd.jobs.job import Job
-from miauflixd.jobs.model import AlreadyRunningError
 from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
@@ -186,14 +185,12 @@ async def application(
         catalogue = library.catalogue(work.errands)
         timetable = await stack.enter_async_context(
             Timetable.open(
-                [*work.jobs, *_upkeep(config, database=database, household=household)],
+                [*work.jobs, *_upkeep(config, work, database=database, household=household)],
                 database=database,
                 settings=config.jobs,
                 clock=_now,
             )
         )
-        await stack.enter_async_context(running("timetable", timetable.run))
-
         disk = Disk(data, minimum=config.torrents.minimum_free)
         preferences.audited_by(household.audit)
         preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
@@ -221,6 +218,8 @@ async def application(
             settings=config.web,
         )
         url = await stack.enter_async_context(web_server.serve(app, _with_control(config.web)))
+        # Whoever opens the house is first: what was never done before is all due at once.
+        await stack.enter_async_context(running("timetable", timetable.run))
         await household.setup_code.announce()
         yield Application(url=url, torrents=torrents, tunnel=tunnel)
 
@@ -234,11 +233,14 @@ def _configure_catalogue(
     library: Library, timetable: Timetable, settings: CatalogueSettings
 ) -> None:
     library.configure(settings)
-    with suppress(AlreadyRunningError):  # and will ask whoever is on by then
-        timetable.trigger("refresh_lists")
+    # What rests because of the former key, too.
+    for task in ("refresh_lists", "sync_movies", "sync_shows", "sync_incomplete_seasons"):
+        timetable.stir(task)
 
 
-def _upkeep(config: Config, *, database: Database, household: Household) -> list[Job]:
+def _upkeep(
+    config: Config, work: CatalogueWork, *, database: Database, household: Household
+) -> list[Job]:
     backups = Backups(
         database=database,
         folder=config.storage.path / "backups",
@@ -247,19 +249,20 @@ def _upkeep(config: Config, *, database: Database, household: Household) -> list
     )
     clean_up = CleanUp(
         database=database,
-        parts=[Part(name="old entries of the audit", run=household.forget)],
+        # Sessions, keys and codes that are over go within a minute, and need no night.
+        parts=[Part(name="old entries of the audit", run=household.forget), *work.parts],
         clock=_now,
     )
     return [
         Job(
             name="clean_up",
-            summary="Forgets what is over, and checks the database",
+            summary="Forget what nobody wants any more, and check the database",
             rule=config.jobs.nightly,
             run=clean_up.run,
         ),
         Job(
             name="backup",
-            summary="Copies the database",
+            summary="Copy the database",
             rule=config.jobs.nightly,
             run=backups.run,
         ),

@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(commands.add_parser("audit", help="who did what, from where and when"))
     _add_vpn(commands.add_parser("vpn", help="look at the tunnel, and say where it may lead"))
     doctor = commands.add_parser(
-        "doctor", help="say what is wrong; exit status 0: nothing, 1: a little, 2: something"
+        "doctor", help="say what is wrong; exit status 0: nothing, 1: warnings, 2: errors"
     )
     _add_remote(doctor, _doctor)
     _add_tasks(commands.add_parser("tasks", help="what is done by itself, and when"))

@@ -45,7 +45,7 @@ class FakeCatalogue:
 
     titles: dict[TitleId, Card | EpisodeCard] = field(default_factory=dict)
     hidden: dict[TitleId, UserId] = field(default_factory=dict)
-    outlines: dict[TitleId, list[Step]] = field(default_factory=dict)
+    steps: dict[TitleId, list[Step]] = field(default_factory=dict)
 
     def add_movies(self, *numbers: int) -> list[TitleId]:
         ids = [movie(number) for number in numbers]
@@ -71,7 +71,7 @@ class FakeCatalogue:
             for place, aired in enumerate(dates, start=1)
         ]
         self.titles[whole.id] = whole
-        self.outlines[whole.id] = steps
+        self.steps[whole.id] = steps
         self.titles |= {
             step.id: EpisodeCard(
                 id=step.id,
@@ -89,6 +89,9 @@ class FakeCatalogue:
 
     def audience(self, user: User | None) -> Audience:
         return Audience(user_id=None if user is None else user.id, locale=Locale("en"), limit=None)
+
+    def limit_of(self, rating: str) -> int:
+        return 18
 
     async def cards(
         self, ids: Collection[TitleId], audience: Audience
@@ -135,12 +138,15 @@ class FakeCatalogue:
         return [card for card in cards.values() if isinstance(card, Card)]
 
     async def outline(self, show: TitleId) -> Sequence[Step]:
-        return self.outlines.get(show, [])
+        return self.steps.get(show, [])
+
+    async def outlines(self, shows: Collection[TitleId]) -> Mapping[TitleId, Sequence[Step]]:
+        return {show: self.steps[show] for show in shows if show in self.steps}
 
     async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
         return {
             step.id: show
-            for show, steps in self.outlines.items()
+            for show, steps in self.steps.items()
             for step in steps
             if step.id in episodes
         }

@@ -18,7 +18,7 @@ class Contract:
         self.broken: list[str] = []
         self.seen: set[tuple[str, str, int]] = set()
         self._routes = app[ROUTES]
-        self._document: dict[str, Any] = strict(json.loads(app[DESCRIPTION].content))
+        self._document: dict[str, Any] = strict(json.loads(app[DESCRIPTION]().content))
         self._validators: dict[str, Any] = {}
         app.on_response_prepare.append(self._look)
 

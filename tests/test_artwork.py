@@ -449,11 +449,17 @@ async def test_a_smaller_quota_holds_at_once(house):
     async with house.open() as artwork:
         for name in "abcd":
             await artwork.image(f"archive-{name}", "small")
-        await artwork.set_quota(2 * 4096)
+        artwork.set_quota(2 * 4096)
+        assert await artwork.tidy() == 2
         assert len(house.files()) == 2
+        assert await artwork.tidy() == 0
     async with house.open(quota=4096) as artwork:
-        await artwork.set_quota(4096)
+        assert await artwork.tidy() == 1
         assert len(house.files()) == 1
+    async with house.open() as artwork:
+        artwork.set_quota(0)  # before it is known what there is
+        await artwork.tidy()
+        assert house.files() == []
 
 
 async def test_what_a_crash_left_behind_is_removed_and_what_is_not_ours_is_left_alone(house):

@@ -230,6 +230,19 @@ async def test_the_very_name_comes_first_then_the_better_known(shelf):
     assert await searched(shelf, "d", count=1) == ["Dawn of the Harbour"]
 
 
+async def test_of_a_thousand_that_share_a_word_the_very_name_comes_first_then_the_better_known(
+    shelf,
+):
+    many = [movie(f"Dawn {number}", tmdb=number, popularity=1) for number in range(10, 1010)]
+    well_known = movie("A Long Walk through the Night until Dawn", tmdb=1, popularity=500)
+    await shelf.save([*many, well_known, movie("Dawn", tmdb=2, popularity=0.1)], at=NOON)
+
+    assert await searched(shelf, "dawn", count=2) == ["Dawn", well_known.text.title]
+    assert await searched(shelf, "daw", count=1) == [well_known.text.title]
+    # A second word is enough to tell them apart.
+    assert await searched(shelf, "dawn 500", count=1) == ["Dawn 500"]
+
+
 async def test_a_search_keeps_to_a_kind_and_a_limit(shelf):
     await shelf.save(
         [

@@ -174,7 +174,8 @@ async def test_what_somebody_watches_is_told_to_nobody_else(client, house, libra
         (["progress:anna:movie:7"], []),
         (["progress:ben:movie:7"], [("progress", {"title_id": "movie:7"})]),
         (["progress", "progress:", "title", "something:else", "", ":"], []),
-        (["list:own-a:b"], [("library", {"lists": ["own-a:b"], "titles": [], "home": False})]),
+        (["list:own-a:ben"], [("library", {"lists": ["own-a"], "titles": [], "home": False})]),
+        (["list:own-a:anna"], []),
     ],
 )
 def test_each_change_is_told_to_whom_it_concerns(changed, told):

@@ -53,7 +53,7 @@ async def main():
                 await asyncio.sleep(0.005)
             return "all pages"
 
-        async def handle(item):
+        async def handle(item, _priority):
             print("begun", item, flush=True)
             await asyncio.sleep(0.005)
             print("done", item, flush=True)

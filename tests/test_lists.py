@@ -240,7 +240,7 @@ async def test_a_title_is_in_a_list_once_and_moves_only_when_told_to(lists, mine
     await lists.put(mine, movie(1), viewer=viewer(ANNA))
     assert (await ids(lists, mine), told) == (movies(1, 2, 3), [])
     await lists.put(mine, movie(1), viewer=viewer(ANNA), position=2)
-    assert (await ids(lists, mine), told) == (movies(2, 3, 1), [f"list:{mine}"])
+    assert (await ids(lists, mine), told) == (movies(2, 3, 1), [f"list:{mine}:{ANNA}"])
 
 
 async def test_a_title_is_taken_out_once_and_again(lists, mine):
@@ -275,7 +275,7 @@ async def test_a_change_is_made_whole_or_not_at_all(lists, mine):
 async def test_a_list_that_is_gone_is_gone(lists, mine, told):
     told.clear()
     await lists.delete(mine, viewer=viewer(ANNA))
-    assert told == [f"list:{mine}"]
+    assert told == [f"list:{mine}:{ANNA}"]
     for again in (lists.get(mine, ANNA), lists.delete(mine, viewer=viewer(ANNA))):
         with pytest.raises(NoListError):
             await again

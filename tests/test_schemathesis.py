@@ -22,8 +22,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from miauflixd.catalogue.model import EpisodeFacts, SeasonFacts, TitleId
+from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.web.application import EVERY_ROUTE
-from tests.catalogue_fakes import FakeCatalogue
+from tests.artwork_fakes import FakeArtwork
+from tests.catalogue_titles import EN, NOON, movie, put, show
 from tests.doorstep import bearer
 from tests.fakes import FakeTorrents
 from tests.web_house import open_web
@@ -64,6 +67,8 @@ def strategies(operation: Any, known: Mapping[str, str]) -> Iterator[SearchStrat
     """Yield what makes requests: as described, other than that, and for what there is."""
     yield operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     yield operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    if "/seasons/" in operation.path:
+        known = {**known, "title_id": known["show_id"]}
     names = re.findall(r"\{(\w+)\}", operation.path)
     if names and all(name in known for name in names):
         yield operation.as_strategy(path_parameters={name: known[name] for name in names})
@@ -107,14 +112,31 @@ def drive(
     return answered
 
 
+async def filled(shelf: TitleStore) -> tuple[TitleId, TitleId]:
+    """Put a movie, and a show with an episode, on the shelf among others."""
+    await shelf.save([movie(f"Film {n}", tmdb=n, genres=("drama",)) for n in range(1, 60)], at=NOON)
+    outline = (SeasonFacts(number=1, episode_count=1),)
+    film = await put(shelf, movie(tmdb=100, imdb="tt0000100", full=True, runtime=5400))
+    series = await put(shelf, show(tmdb=100, full=True, seasons=outline))
+    season = SeasonFacts(number=1, episodes=(EpisodeFacts(number=1, title="Part 1"),))
+    await shelf.save_season(series, season, locale=EN, at=NOON)
+    return film, series
+
+
 @pytest.mark.parametrize("name", ["nobody", "user", "admin"])
 async def test_all_that_is_described_is_answered_as_described(tmp_path, name):
-    torrents, catalogue = FakeTorrents(), FakeCatalogue()
-    async with open_web(tmp_path, torrents=torrents, catalogue=catalogue) as web:
+    torrents, artwork = FakeTorrents(), FakeArtwork()
+    artwork.add("tmdb-poster-abc.jpg")
+    async with open_web(tmp_path, torrents=torrents, artwork=artwork) as web:
+        film, series = await filled(web.library.titles)
         shared = await web.lists.create((await web.admin()).id, title="A list", shared=True)
         known = {
             "slug": shared.slug,
-            "title_id": str(catalogue.add_movies(1)[0]),
+            "title_id": str(film),
+            "show_id": str(series),
+            "number": "1",
+            "size": "small",
+            "key": "tmdb-poster-abc.jpg",
             "source_id": await torrents.add_metainfo(b"d4:filme"),
             "user_id": (await web.add("cleo")).id,
             "name": "app.js",
@@ -142,4 +164,7 @@ async def test_all_that_is_described_is_answered_as_described(tmp_path, name):
             "PATCH /api/lists/{slug}",
             "PUT /api/lists/{slug}/items/{title_id}",
             "PUT /api/progress/{title_id}",
+            "GET /api/titles/{title_id}",
+            "GET /api/titles/{title_id}/seasons/{number}",
+            "GET /api/images/{size}/{key}",
         }

@@ -103,7 +103,7 @@ class House:
             "name": f"sync_{queue.name}",
             "summary": "Asks of each",
             "queue": queue,
-            "handler": self.provider.ask,
+            "handler": lambda item, _priority: self.provider.ask(item),
             "within": timedelta(minutes=1),
         }
         return QueueJob(**(usual | more))
@@ -345,6 +345,23 @@ async def test_whoever_asks_does_not_wait_for_the_beat(house):
         await house.clock.settle()
         assert house.provider.new() == ["refresh"]
         assert only(timetable).next == house.clock() + HOUR
+
+
+async def test_what_has_changed_during_a_run_is_looked_at_by_another(house):
+    held = house.provider.slow["refresh"] = asyncio.Event()
+    async with house.running(house.hourly()) as timetable:
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
+        timetable.stir("refresh")
+        timetable.stir("refresh")
+        held.set()
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
+        await house.clock.pass_by(minutes=30)
+        assert house.provider.new() == []
+        timetable.stir("refresh")
+        await house.clock.settle()
+        assert house.provider.new() == ["refresh"]
 
 
 async def test_nobody_can_ask_for_what_is_not_there(house):
@@ -651,7 +668,7 @@ async def test_what_can_wait_is_done_when_its_time_has_come(house):
 async def test_a_handler_may_put_its_item_off_again(house):
     queue = await house.queue()
 
-    async def handler(item: str) -> None:
+    async def handler(item: str, _priority: Priority) -> None:
         await house.provider.ask(item)
         await queue.put([Wanted(item=item, not_before=house.clock() + 6 * HOUR)])
 
@@ -682,6 +699,26 @@ async def test_what_feeds_a_queue_has_a_beat_of_its_own_and_shows_when_it_fails(
         view = only(timetable)
         assert (view.state, view.reason) == ("resting", "The list does not answer")
         assert feeds == [None, b"1", b"2"]
+
+
+async def test_next_is_what_comes_first_of_an_item_s_turn_and_the_feeding(house):
+    queue = await house.queue()
+    house.provider.broken["item"] = MiauflixdError("no")
+
+    async def feed(run: Run) -> str | None:
+        await run.checkpoint(None, {queue: items("item")})
+        return None
+
+    async with house.running(house.work(queue, rule=HOURLY, feed=feed)) as timetable:
+        await house.clock.pass_by(seconds=1)
+        assert house.provider.new() == ["item"]
+        soon = only(timetable).next
+        assert soon is not None
+        assert soon < house.clock() + timedelta(minutes=2)
+        del house.provider.broken["item"]
+        await house.clock.pass_by(minutes=2)
+        assert house.provider.new() == ["item"]
+        assert only(timetable).next == START + HOUR
 
 
 async def test_stopping_in_the_middle_leaves_an_item_as_it_was(house):
@@ -730,3 +767,76 @@ async def test_the_times_are_those_of_the_clock_on_the_wall(house):
         view = only(timetable)
         assert isinstance(view.since, datetime)
         assert view.since == START
+
+
+async def test_after_a_rest_a_single_item_finds_out_whether_it_was_long_enough(house):
+    queue = await house.queue()
+    await queue.put(items(*"abcdef"))
+    house.provider.down = UnavailableError("Away")
+    async with house.running(house.work(queue, workers=3)):
+        assert len(house.provider.new()) == 3
+        await house.clock.pass_by(minutes=1)
+        assert len(house.provider.new()) == 1
+        house.provider.down = None
+        await house.clock.pass_by(minutes=5)
+        assert len(house.provider.new()) == 6
+        assert queue.length == 0
+
+
+async def test_no_rest_that_nobody_asked_for_is_longer_than_an_hour(house):
+    queue = await house.queue()
+    await queue.put(items("a"))
+    house.provider.down = UnavailableError("Away")
+    async with house.running(house.work(queue)):
+        await house.clock.pass_by(days=2)
+        house.provider.down = None
+        await house.clock.pass_by(minutes=61)
+        assert queue.length == 0
+
+
+async def test_who_says_in_a_second_again_and_again_is_asked_more_seldom(house):
+    queue = await house.queue()
+    await queue.put(items("a"))
+    away = UnavailableError("Too often")
+    away.retry_after = 1.0  # type: ignore[attr-defined]  # as a provider's error has
+    house.provider.down = away
+    async with house.running(house.work(queue)):
+        await house.clock.pass_by(hours=1)
+        assert len(house.provider.asked) < 12
+
+
+async def test_what_has_failed_is_tried_again_when_somebody_asks_for_the_task(house):
+    queue = await house.queue()
+    await queue.put(items("a"))
+    house.provider.broken["a"] = MiauflixdError("No")
+    async with house.running(house.work(queue)) as timetable:
+        house.provider.broken.clear()
+        assert queue.length == 1
+        timetable.trigger("sync_titles")
+        await house.clock.settle()
+        assert queue.length == 0
+
+
+async def test_without_background_work_a_task_that_is_asked_for_does_what_its_feed_brings(house):
+    queue = await house.queue()
+
+    async def feed(_run: Run) -> str | None:
+        await queue.put(items("a", "b"))
+        return None
+
+    job = house.work(queue, rule=HOURLY, feed=feed)
+    async with house.running(job, background=False) as timetable:
+        timetable.trigger("sync_titles")
+        await house.clock.settle()
+        assert house.provider.new() == ["a", "b"]
+        assert only(timetable).state == "off"
+
+
+async def test_an_item_that_fails_again_is_no_news(house, caplog):
+    queue = await house.queue()
+    await queue.put(items("a"))
+    house.provider.broken["a"] = MiauflixdError("No")
+    async with house.running(house.work(queue)):
+        await house.clock.pass_by(days=1)
+    assert len(house.provider.asked) > 5
+    assert len(texts(caplog)) == 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue import watched
-from miauflixd.catalogue.model import NoTitleError, TitleId
+from miauflixd.catalogue.model import Kind, NoTitleError, TitleId
 from miauflixd.catalogue.watched import Watching
 from miauflixd.catalogue.watching import (
     BadProgressError,
@@ -597,21 +597,63 @@ async def test_a_new_episode_comes_next_when_it_is_aired_or_becomes_known(
     await see(watching, clock, ids[1])
     assert await watching.next_up(ANNA, 10) == []
     ids = catalogue.add_show(1, seasons={1: [AGO, AGO, AGO]})
-    watching.outlines_changed()
+    watching.outline_changed(TitleId(Kind.SHOW, 1))
     assert await watching.next_up(ANNA, 10) == [ids[2]]
+
+
+async def test_a_row_is_filled_also_when_most_of_the_latest_shows_are_over(
+    watching, catalogue, clock
+):
+    older = catalogue.add_show(1, seasons={1: [AGO, AGO]})
+    await see(watching, clock, older[0])
+    for number in range(2, 70):
+        (only,) = catalogue.add_show(number, seasons={1: [AGO]})
+        await see(watching, clock, only)
+    newer = catalogue.add_show(70, seasons={1: [AGO, AGO]})
+    await see(watching, clock, newer[0])
+    assert await watching.next_up(ANNA, 1) == [newer[1]]
+    # More than were asked for before.
+    assert await watching.next_up(ANNA, 2) == [newer[1], older[1]]
+    assert await watching.next_up(ANNA, 1) == [newer[1]]
+
+
+async def test_only_the_show_of_which_something_is_new_is_looked_at_anew(
+    watching, catalogue, clock
+):
+    asked: list[TitleId] = []
+    real = catalogue.outlines
+
+    async def noted(shows: list[TitleId]):
+        asked.extend(shows)
+        return await real(shows)
+
+    catalogue.outlines = noted
+    first = catalogue.add_show(1, seasons={1: [AGO, AGO, AGO]})
+    second = catalogue.add_show(2, seasons={1: [AGO, AGO, AGO]})
+    await see(watching, clock, first[0])
+    await see(watching, clock, second[0])
+    assert await watching.next_up(ANNA, 10) == [second[1], first[1]]
+    asked.clear()
+    await see(watching, clock, first[1])
+    assert await watching.next_up(ANNA, 10) == [first[2], second[1]]
+    watching.outline_changed(TitleId(Kind.SHOW, 2))
+    assert await watching.next_up(ANNA, 10) == [first[2], second[1]]
+    await watching.forget(ANNA, first[1])
+    assert await watching.next_up(ANNA, 10) == [second[1], first[1]]
+    assert asked[:2] == [TitleId(Kind.SHOW, 1), TitleId(Kind.SHOW, 2)]
 
 
 async def test_what_changes_while_it_is_looked_for_is_not_missed(watching, catalogue, clock):
     ids = catalogue.add_show(1, seasons={1: [AGO, AGO, AGO]})
     await see(watching, clock, ids[0])
     going_on = asyncio.Event()
-    real = catalogue.outline
+    real = catalogue.outlines
 
-    async def slow(show: TitleId):
+    async def slow(shows: list[TitleId]):
         await going_on.wait()
-        return await real(show)
+        return await real(shows)
 
-    catalogue.outline = slow
+    catalogue.outlines = slow
     async with asyncio.TaskGroup() as group:
         looking = group.create_task(watching.next_up(ANNA, 10))
         await asyncio.sleep(0)

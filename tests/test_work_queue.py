@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from miauflixd.database.database import Database
 from miauflixd.jobs import queue_store
 from miauflixd.jobs.job import Run
-from miauflixd.jobs.ladder import RUNGS
+from miauflixd.jobs.ladder import LONGEST, RUNGS
 from miauflixd.jobs.model import MOST_AHEAD, Wanted
 from miauflixd.jobs.queue import WorkQueue
 from miauflixd.jobs.queue_store import Outcome, QueueStore
@@ -67,7 +67,7 @@ async def house(tmp_path):
 
 
 async def take(queue: WorkQueue, count: int = 1, least: Priority = Priority.ROUTINE) -> list[str]:
-    return list((await queue.turn([], claim=count, least=least)).claimed)
+    return [one.item for one in (await queue.turn([], claim=count, least=least)).claimed]
 
 
 async def tell(queue: WorkQueue, *outcomes: Outcome) -> None:
@@ -294,7 +294,7 @@ class Model(RuleBasedStateMachine):
 
     def open(self) -> None:
         direct: Any = Direct(self.connection)  # all that a store needs of a database
-        self.store = QueueStore(database=direct, queue="q", limit=6, jitter=float)
+        self.store = QueueStore(database=direct, queue="q", limit=6, longest=LONGEST, jitter=float)
 
     def step(self, coroutine: Any) -> Any:
         with pytest.raises(StopIteration) as stop:
@@ -314,9 +314,10 @@ class Model(RuleBasedStateMachine):
     @rule(count=st.integers(1, 3))
     def claim(self, count):
         turn = self.step(self.store.turn([], claim=count, least=Priority.ROUTINE, now=self.now))
-        assert not self.claimed & set(turn.claimed)
-        assert set(turn.claimed) <= set(self.there)
-        self.claimed |= set(turn.claimed)
+        claimed = {one.item for one in turn.claimed}
+        assert not self.claimed & claimed
+        assert claimed <= set(self.there)
+        self.claimed |= claimed
 
     @precondition(lambda self: self.claimed)
     @rule(data=st.data(), kind=st.sampled_from(["done", "failed", "released"]))

@@ -1,6 +1,7 @@
 """Hours in no time: the loop's own clock and the one on the wall, moved by hand."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,10 +34,13 @@ class TimeMachine:
         """Stop time for the length of the block."""
         machine = cls(database)
         machine._loop.time = lambda: machine._seconds
+        resolution = machine._loop._clock_resolution
+        machine._move(machine._seconds)
         machine._database._submit = machine._counted
         try:
             yield machine
         finally:
+            machine._loop._clock_resolution = resolution
             del machine._loop.time
             del machine._database._submit
 
@@ -61,10 +65,16 @@ class TimeMachine:
         await self.settle()
         end = self._seconds + timedelta(**time).total_seconds()
         while (soonest := self._soonest()) <= end:
-            self._seconds = max(self._seconds, soonest)
+            self._move(max(self._seconds, soonest))
             await self.settle()
-        self._seconds = end
+        self._move(end)
         await self.settle()
+
+    def _move(self, seconds: float) -> None:
+        self._seconds = seconds
+        # A timer that goes off early, if only by a nanosecond, may be set again for the very same
+        # time, and so for ever.
+        self._loop._clock_resolution = math.ulp(seconds)
 
     async def _counted(self, call: Callable[[], Any]) -> Any:
         self._under_way += 1

@@ -66,6 +66,9 @@ class FakeTrakt:
         """By the number of the list, or the path of a public one."""
         self.titles: dict[str, Any] = {}
         """In full, by `/movies/1`."""
+        self.activities: dict[str, Any] = {}
+        self.seen: dict[str, list[Any]] = {"movies": [], "shows": []}
+        self.paused: list[Any] = []
         self.held: dict[str, asyncio.Event] = {}
         """Paths that are answered only then."""
         self.asked: list[str] = []
@@ -90,6 +93,9 @@ class FakeTrakt:
                 web.get("/search/{kind}", self._search),
                 web.post("/scrobble/{action}", self._tell),
                 web.post("/sync/history", self._tell),
+                web.get("/sync/last_activities", self._activities),
+                web.get("/sync/watched/{kind:movies|shows}", self._seen),
+                web.get("/sync/playback", self._paused),
             ]
         )
         return application
@@ -193,8 +199,26 @@ class FakeTrakt:
             return web.Response(status=404)
         return self._mine(request, self.items[number])
 
+    async def _activities(self, request: web.Request) -> web.Response:
+        if not self._is_theirs(request):
+            return web.Response(status=401)
+        return web.json_response(self.activities)
+
+    async def _seen(self, request: web.Request) -> web.Response:
+        kind = request.match_info["kind"]
+        found = self.seen[kind]
+        if kind == "shows" and request.query.get("extended") != "progress":
+            found = [{**one, "seasons": None} for one in found]
+        return self._mine(request, found)
+
+    async def _paused(self, request: web.Request) -> web.Response:
+        return self._mine(request, self.paused)
+
+    def _is_theirs(self, request: web.Request) -> bool:
+        return request.headers.get("Authorization", "").removeprefix("Bearer ") in self.access
+
     def _mine(self, request: web.Request, everything: list[Any]) -> web.Response:
-        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.access:
+        if not self._is_theirs(request):
             return web.Response(status=401)
         return _page(request, everything)
 
@@ -220,7 +244,7 @@ class FakeTrakt:
         return web.json_response(found)
 
     async def _tell(self, request: web.Request) -> web.Response:
-        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.access:
+        if not self._is_theirs(request):
             return web.Response(status=401)
         self.told.append((request.path, await request.json()))
         return web.json_response({"id": 1}, status=201)

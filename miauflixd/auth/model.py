@@ -36,8 +36,8 @@ KeyPurpose = Literal["stremio", "playlist", "metrics"]
 class Profile:
     """What a person likes."""
 
-    language: str = "en"
-    """A BCP 47 tag: `pt-BR`."""
+    language: str | None = None
+    """To read, a BCP 47 tag: `pt-BR`. `None`: they have not said, so it is that of the house."""
     quality: Literal["auto", "2160p", "1080p", "720p", "480p"] = "auto"
     audio_languages: tuple[str, ...] = ()
     """Best first; empty: the original."""

@@ -119,6 +119,7 @@ class Artwork:
         self._missing = Ladder[str](steps=(_MISSING,), clock=seconds)
         self._away = Ladder[str](steps=_AWAY, clock=seconds)
         self._figures = ArtworkFigures()
+        self._gone = 0
 
     @classmethod
     @asynccontextmanager
@@ -188,11 +189,18 @@ class Artwork:
             return found
         raise ImageUnavailableError("This image is not here any more")  # the quota is that small
 
-    async def set_quota(self, quota: int) -> None:
-        """Keep at most so many bytes on the disk from now on."""
+    def set_quota(self, quota: int) -> None:
+        """Keep at most so many bytes on the disk from now on; what is beyond goes at once."""
         self._quota = quota
+        if self._stock_taken.is_set():  # and else when it is
+            self._tasks.create_task(self._make_room(), name="room for images")
+
+    async def tidy(self) -> int:
+        """Return how many images had to go for others since this was last asked."""
         await self._stock_taken.wait()
         await self._make_room()
+        gone, self._gone = self._gone, 0
+        return gone
 
     def figures(self) -> ArtworkFigures:
         """Return what is counted."""
@@ -211,6 +219,7 @@ class Artwork:
         self._figures.used = sum(file.room for file in stock)
         await self._make_room()
         self._stock_taken.set()
+        await self._make_room()  # for a quota that was set meanwhile
 
     async def _kept_one(self, mark: str) -> Found | None:
         """Return an image that is here, and have it go last."""
@@ -245,6 +254,7 @@ class Artwork:
             _, file = self._kept.popitem(last=False)
             self._figures.used -= file.room
             leaving.append(file)
+        self._gone += len(leaving)
         if leaving:
             await asyncio.to_thread(self._files.remove, leaving)
 

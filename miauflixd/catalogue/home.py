@@ -67,13 +67,13 @@ class Home:
                 id="continue-watching",
                 title="Continue watching",
                 kind="continue_watching",
-                items=tuple(items[one] for one in progress if one in items),
+                items=_each_once([items[one] for one in progress if one in items]),
             ),
             Row(
                 id="next-up",
                 title="Next up",
                 kind="next_up",
-                items=tuple(items[one] for one in following if one in items),
+                items=_each_once([items[one] for one in following if one in items]),
             ),
         )
 
@@ -95,7 +95,9 @@ class Home:
                     id=found.info.slug,
                     title=found.info.title,
                     kind="list",
-                    items=_each_once([cards[one] for one in found.ids if one in cards]),
+                    items=_each_once(
+                        [RowItem(card=cards[one]) for one in found.ids if one in cards]
+                    ),
                 )
                 for found in lists
             )
@@ -116,9 +118,11 @@ async def any_cards(
     return found
 
 
-def _each_once(cards: Sequence[Card]) -> tuple[RowItem, ...]:
-    """Return a row of these; of two titles that turned out to be one, a list may hold both."""
-    once = {card.id: RowItem(card=card) for card in cards}
+def _each_once(items: Sequence[RowItem]) -> tuple[RowItem, ...]:
+    """Return a row of these; two of them may have turned out to be one title."""
+    once: dict[TitleId, RowItem] = {}
+    for item in items:
+        once.setdefault(item.card.id, item)
     return tuple(once.values())[:_WIDE]
 
 

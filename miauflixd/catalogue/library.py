@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from miauflixd.auth.model import UserId
 from miauflixd.catalogue.artwork import Artwork
+from miauflixd.catalogue.forgetting import Forgetting
 from miauflixd.catalogue.home import Home
 from miauflixd.catalogue.images import ImageSize
 from miauflixd.catalogue.list_store import ListStore
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.locales import ENGLISH, parse_locale
-from miauflixd.catalogue.model import ImageKey, Locale, Region
+from miauflixd.catalogue.model import ImageKey, Locale, Region, TitleId
 from miauflixd.catalogue.ports import Clock, Errands, Http
 from miauflixd.catalogue.providers import archive_images, tmdb_images
 from miauflixd.catalogue.providers.archive import Archive
@@ -27,6 +27,7 @@ from miauflixd.catalogue.settings import ARCHIVE, TMDB_IMAGES, CatalogueSettings
 from miauflixd.catalogue.syncing import Syncing
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.catalogue.trakt_accounts import TraktAccounts
+from miauflixd.catalogue.trakt_history import TraktHistory
 from miauflixd.catalogue.trakt_lists import TraktLists
 from miauflixd.catalogue.trakt_store import TraktStore
 from miauflixd.catalogue.watched import Watching
@@ -52,7 +53,9 @@ class Library:
     archive: Archive
     trakt: TraktAccounts
     trakt_lists: TraktLists
+    trakt_history: TraktHistory
     scrobbling: Scrobbling
+    forgetting: Forgetting
     blackboard: Changes[str]
     locale: Locale
     region: Region
@@ -117,7 +120,7 @@ class Library:
                 Searching.open(titles=titles, syncing=syncing)
             )
             home = Home(titles=titles, lists=lists, watching=watching)
-            changed.forgetting(home.forget, watching.outlines_changed)
+            changed.forgetting(home.forget, watching.outline_changed)
 
             trakt = await TraktAccounts.open(
                 http=http,
@@ -148,6 +151,10 @@ class Library:
                 archive=archive,
                 trakt=trakt,
                 trakt_lists=TraktLists(titles=titles, lists=lists, trakt=trakt, clock=clock),
+                trakt_history=TraktHistory(
+                    titles=titles, watching=watching, syncing=syncing, trakt=trakt, clock=clock
+                ),
+                forgetting=Forgetting(titles=titles, lists=lists, watching=watching, clock=clock),
                 scrobbling=Scrobbling(titles=titles, watching=watching, trakt=trakt),
                 blackboard=blackboard,
                 locale=locale,
@@ -161,6 +168,7 @@ class Library:
         """
         self.tmdb.configure(settings)
         self.archive.configure(settings)
+        self.artwork.set_quota(settings.artwork_quota)
 
     def catalogue(self, errands: Errands) -> Catalogue:
         """Return what handlers ask, once there is somebody to run errands."""
@@ -175,12 +183,6 @@ class Library:
             region=self.region,
         )
 
-    async def forget_user(self, user_id: UserId) -> None:
-        """Forget what somebody has watched, their lists, and their account elsewhere."""
-        await self.lists.forget_user(user_id)
-        await self.watching.forget_user(user_id)
-        await self.trakt.unlink(user_id)
-
 
 class _Changed:
     """Tells all who listen what has changed, and those first who remember what it was."""
@@ -188,22 +190,22 @@ class _Changed:
     def __init__(self, blackboard: Changes[str]) -> None:
         self._blackboard = blackboard
         self._forget_rows: Callable[[], None] = _nothing
-        self._forget_outlines: Callable[[], None] = _nothing
+        self._forget_outline: Callable[[TitleId], None] = _nothing
 
-    def forgetting(self, rows: Callable[[], None], outlines: Callable[[], None]) -> None:
+    def forgetting(self, rows: Callable[[], None], outline: Callable[[TitleId], None]) -> None:
         """Have rows and outlines of shows put together anew when something in them changes."""
         self._forget_rows = rows
-        self._forget_outlines = outlines
+        self._forget_outline = outline
 
     def __call__(self, what: str) -> None:
         if what.startswith(("title:", "list:")):
             self._forget_rows()
         if what.startswith("title:show:"):
-            self._forget_outlines()
+            self._forget_outline(TitleId.parse(what.removeprefix("title:")))
         self._blackboard.note(what)
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Nobody remembers anything yet."""
 
 

@@ -179,6 +179,16 @@ class ListStore:
             & _ListRow.slug.not_in(list(slugs))
         )
 
+    async def titles(self) -> set[TitleId]:
+        """Return all that is in any list."""
+
+        def read() -> set[TitleId]:
+            return {
+                one for row in _ListRow.select(_ListRow.items) for one in _ids(row.items.split(" "))
+            }
+
+        return await self._database.run(read)
+
     async def forget_user(self, user_id: UserId) -> list[ListSlug]:
         """Remove all that is a user's, and return what that was."""
         return await self._remove(_ListRow.owner == user_id)

@@ -22,7 +22,8 @@ hour, and an SD card should not be written to in order to note that nothing has 
 class Lists:
     """What stands on the shelves of this house.
 
-    Movies and shows alone are in lists, each once. Whatever has changed is told as `list:<slug>`.
+    Movies and shows alone are in lists, each once. Whatever has changed is told as `list:<slug>`,
+    or `list:<slug>:<user id>` where it is nobody else's business.
     """
 
     def __init__(self, *, store: ListStore, clock: Clock, changed: Callable[[str], None]) -> None:
@@ -92,7 +93,7 @@ class Lists:
 
     async def retain_for(self, user_id: UserId, slugs: Collection[ListSlug]) -> None:
         """Remove what a user keeps at Trakt, but for these lists."""
-        self._tell(await self._store.retain("trakt", user_id, slugs))
+        self._tell(await self._store.retain("trakt", user_id, slugs), to=user_id)
 
     # --- made by people ---------------------------------------------------------------------------
 
@@ -115,7 +116,7 @@ class Lists:
             refreshed_at=None,
         )
         await self._store.add(info, most=list_model.MOST_LISTS)
-        self._tell([info.slug])
+        self._tell([info.slug], to=None if shared else user_id)
         return info
 
     async def change(
@@ -194,10 +195,18 @@ class Lists:
             BuiltInListError: others fill it.
             NotYourListError: it is somebody else's.
         """
-        await self._store.remove(
-            slug, _user(viewer), lambda info: list_model.require_change(info, viewer)
-        )
-        self._tell([slug])
+        owners: list[UserId | None] = []
+
+        def check(info: ListInfo) -> None:
+            list_model.require_change(info, viewer)
+            owners.append(None if info.shared else info.owner)
+
+        await self._store.remove(slug, _user(viewer), check)
+        self._tell([slug], to=owners[0])
+
+    async def titles(self) -> Collection[TitleId]:
+        """Return all that is in any list, of whomever."""
+        return await self._store.titles()
 
     async def forget_user(self, user_id: UserId) -> None:
         """Do away with all lists of somebody who is gone, shared ones too."""
@@ -234,20 +243,25 @@ class Lists:
             is_old=lambda refreshed_at: abs(at - refreshed_at) >= _STAMPED,
         )
         if is_news:
-            self._tell([slug])
+            self._tell([slug], to=owner)
         return is_news
 
     async def _change(self, slug: ListSlug, viewer: Viewer, change: Change) -> None:
+        shared: list[bool] = []
+
         def checked(known: TitleList) -> TitleList:
             list_model.require_change(known.info, viewer)
-            return change(known)
+            changed = change(known)
+            shared.append(known.info.shared or changed.info.shared)
+            return changed
 
         if await self._store.change(slug, _user(viewer), checked):
-            self._tell([slug])
+            self._tell([slug], to=None if any(shared) else viewer.user_id)
 
-    def _tell(self, slugs: Iterable[ListSlug]) -> None:
+    def _tell(self, slugs: Iterable[ListSlug], *, to: UserId | None = None) -> None:
+        """Tell everybody, or the one whose lists they are alone."""
         for slug in slugs:
-            self._changed(f"list:{slug}")
+            self._changed(f"list:{slug}" if to is None else f"list:{slug}:{to}")
 
 
 def _user(viewer: Viewer) -> UserId:

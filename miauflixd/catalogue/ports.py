@@ -74,6 +74,10 @@ class Outline(Protocol):
         """Return the episodes of a show, specials too; none of a show that is not known."""
         ...
 
+    async def outlines(self, shows: Collection[TitleId]) -> Mapping[TitleId, Sequence[Step]]:
+        """Return the same of several shows at once, without those that have none."""
+        ...
+
     async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
         """Return the show of each of these episodes, without those that are not known."""
         ...

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from miauflixd.catalogue.model import Audience, Card, Kind, TitleId
+from miauflixd.catalogue.model import Audience, Card, Kind, OutsideIds, TitleId
 from miauflixd.catalogue.syncing import Syncing
 from miauflixd.catalogue.text import clean, imdb_id
 from miauflixd.catalogue.title_store import TitleStore
@@ -35,7 +35,10 @@ _WAIT = 1.5
 """Seconds to wait for the providers where there is less than that."""
 
 _KNOWN_FOR = 600.0
-"""Seconds for which the same words are not asked again."""
+"""Seconds for which words that somebody knew are not asked again."""
+
+_UNKNOWN_FOR = 30.0
+"""Seconds for which those are not that nobody knew: there may have been no internet."""
 
 _REMEMBERED = 256
 """Searches whose finds are remembered for so long."""
@@ -58,6 +61,21 @@ class _Words:
     text: str
     kind: Kind | None
 
+    @property
+    def imdb(self) -> str | None:
+        """The id of a title, where that is what was typed."""
+        return imdb_id(self.text.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    until: float
+    """When the same may be asked again."""
+    ids: Sequence[TitleId]
+
+
+_NOTHING = _Known(until=float("-inf"), ids=())
+
 
 class Searching:
     """Looks here and elsewhere."""
@@ -75,7 +93,7 @@ class Searching:
         self._group = group
         self._seconds = seconds
         self._under_way: dict[_Words, asyncio.Task[None]] = {}
-        self._known: OrderedDict[_Words, tuple[float, Sequence[TitleId]]] = OrderedDict()
+        self._known: OrderedDict[_Words, _Known] = OrderedDict()
 
     @classmethod
     @asynccontextmanager
@@ -101,19 +119,39 @@ class Searching:
         """Return what fits these words, the best first; never fails for any words."""
         words = _Words(clean(text, _LONGEST), kind)
         cards = await self._here(words, audience, count)
-        task = self._ask(words)
+        task = None if words.imdb is not None and cards else self._ask(words)
         if task is not None and len(cards) < min(_ENOUGH, count):
             await asyncio.wait({task}, timeout=_WAIT)
             cards = await self._here(words, audience, count)
-        _, elsewhere = self._known.get(words, (0.0, ()))
-        missing = [one for one in elsewhere if one not in {card.id for card in cards}]
+        here = {card.id for card in cards}
+        missing = [
+            one
+            for one in self._known.get(words, _NOTHING).ids
+            if one not in here and words.kind in {None, one.kind}
+        ]
         if missing and len(cards) < count:
             more = await self._titles.cards(missing, audience.locale, audience.limit)
             once = {card.id: card for card in [*cards, *more.values()]}
             cards = list(once.values())[:count]
         return Found(cards=cards, searching=task is not None and not task.done())
 
+    async def look_up(self, imdb: str) -> TitleId | None:
+        """Return what others know by this IMDb id, if they say so as soon as in a search."""
+        words = _Words(imdb, None)
+        task = self._ask(words)
+        if task is not None:
+            await asyncio.wait({task}, timeout=_WAIT)
+        return next(iter(self._known.get(words, _NOTHING).ids), None)
+
     async def _here(self, words: _Words, audience: Audience, count: int) -> Sequence[Card]:
+        if words.imdb is not None:
+            ids = [
+                await self._titles.find(OutsideIds(imdb=words.imdb), kind)
+                for kind in ((Kind.MOVIE, Kind.SHOW) if words.kind is None else (words.kind,))
+            ]
+            known = [one for one in ids if one is not None]
+            found = await self._titles.cards(known, audience.locale, audience.limit)
+            return list(found.values())[:count]
         return await self._titles.search(
             words.text,
             kind=words.kind,
@@ -126,10 +164,9 @@ class Searching:
         """Have the providers look, unless they have or cannot; return what to wait for."""
         if (task := self._under_way.get(words)) is not None:
             return task
-        asked_at, _ = self._known.get(words, (float("-inf"), ()))
         if (
             len(words.text) < _SHORTEST
-            or self._seconds() - asked_at < _KNOWN_FOR
+            or self._seconds() < self._known.get(words, _NOTHING).until
             or len(self._under_way) >= _AT_ONCE
         ):
             return None
@@ -141,15 +178,16 @@ class Searching:
     async def _elsewhere(self, words: _Words) -> None:
         found: Sequence[TitleId] = ()
         try:
-            if (imdb := imdb_id(words.text)) is not None:
-                title = await self._syncing.find(imdb)
+            if words.imdb is not None:
+                title = await self._syncing.find(words.imdb)
                 found = () if title is None else (title,)
             else:
                 found = await self._syncing.search(words.text, kind=words.kind)
         except MiauflixdError as error:
             # One search less; a full disk, say, is somebody else's to report.
             _log.warning("What was found elsewhere cannot be kept: %s", error.code)
-        self._known[words] = (self._seconds(), found)
+        until = self._seconds() + (_KNOWN_FOR if found else _UNKNOWN_FOR)
+        self._known[words] = _Known(until=until, ids=found)
         self._known.move_to_end(words)
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

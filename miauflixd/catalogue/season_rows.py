@@ -4,7 +4,8 @@ An episode's number of ours is for ever, since people's progress hangs on it: on
 does not list any more is marked as gone and not shown, and is the same again when it returns.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import groupby
@@ -173,16 +174,20 @@ def episodes_of(
         )
 
 
-def outline(sql: Database, show: int) -> Sequence[Step]:
-    """Return a show's episodes in order, the specials last."""
-    return [
-        Step(season=season, number=number, id=TitleId(Kind.EPISODE, found), aired=day(aired))
-        for season, number, found, aired in sql.execute(
-            "SELECT season, number, id, aired FROM episodes WHERE title_id = ? AND NOT gone"
-            " ORDER BY season = 0, season, number",
-            (show,),
+def outlines(sql: Database, shows: Collection[int]) -> Mapping[int, Sequence[Step]]:
+    """Return the episodes of shows in order, the specials last; without shows that have none."""
+    found: dict[int, list[Step]] = {}
+    for show, season, number, episode, aired in sql.execute(
+        "SELECT e.title_id, e.season, e.number, e.id, e.aired FROM json_each(?) AS asked"
+        " CROSS JOIN episodes e ON e.title_id = asked.value WHERE NOT e.gone"
+        " ORDER BY e.title_id, e.season = 0, e.season, e.number",
+        (json.dumps([*shows]),),
+    ):
+        step = Step(
+            season=season, number=number, id=TitleId(Kind.EPISODE, episode), aired=day(aired)
         )
-    ]
+        found.setdefault(show, []).append(step)
+    return found
 
 
 def day(text: str | None) -> date | None:

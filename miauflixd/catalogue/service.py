@@ -5,6 +5,7 @@ answer waits for it a moment and no longer: whoever asked is told that there is 
 by the events when it has.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -86,9 +87,13 @@ class Catalogue:
         """Return for whom answers to somebody are; `None`: the machine's own administrator."""
         if user is None:
             return Audience(user_id=None, locale=self._locale, limit=None)
-        limit = None if user.max_rating is None else limit_of(user.max_rating, self._region)
+        limit = None if user.max_rating is None else self.limit_of(user.max_rating)
         locale = parse_locale(user.profile.language) or self._locale
         return Audience(user_id=user.id, locale=locale, limit=limit)
+
+    def limit_of(self, rating: str) -> int:
+        """Return the highest age that a certification lets through where this house is."""
+        return limit_of(rating, self._region)
 
     async def home(self, audience: Audience) -> Sequence[Row]:
         """Return the rows of the home page."""
@@ -106,11 +111,7 @@ class Catalogue:
         Raises:
             NoTitleError: there is none, or they may not see it.
         """
-        found = await self._titles.title(title_id, audience.locale, audience.limit)
-        if found.full or not self._syncing.knows(found.ids):
-            return found
-        await self._errands.fetch_title(title_id, within=_WAIT)
-        return await self._titles.title(title_id, audience.locale, audience.limit)
+        return await self._title(title_id, audience, until=_now() + _WAIT)
 
     async def episode(self, episode_id: TitleId, audience: Audience) -> EpisodeView:
         """Return an episode.
@@ -127,12 +128,15 @@ class Catalogue:
         Raises:
             NoTitleError: there is no such show or season, or they may not see it.
         """
-        season = _season_of(await self.title(show_id, audience), number)
-        if not season.synced:
-            await self._errands.fetch_season(show_id, number, within=_WAIT)
-            season = _season_of(await self.title(show_id, audience), number)
+        until = _now() + _WAIT
+        show = await self._title(show_id, audience, until=until)
+        season = _season_of(show, number)
+        if not season.synced and self._syncing.has_series and show.ids.tmdb is not None:
+            await self._errands.fetch_season(show_id, number, within=max(0.0, until - _now()))
+            show = await self._titles.title(show_id, audience.locale, audience.limit)
+            season = _season_of(show, number)
         episodes = await self._titles.episodes(show_id, number, audience.locale, audience.limit)
-        return SeasonView(show=show_id, season=season, episodes=episodes)
+        return SeasonView(show=show.card.id, season=season, episodes=episodes)
 
     async def find(self, ids: OutsideIds, kind: Kind | None, audience: Audience) -> Card | None:
         """Return the title that others call this; one that is new here is asked for by its IMDb id.
@@ -143,7 +147,7 @@ class Catalogue:
         for one in (kind,) if kind is not None else (Kind.MOVIE, Kind.SHOW):
             found = found or await self._titles.find(ids, one)
         if found is None and ids.imdb is not None:
-            found = await self._syncing.find(ids.imdb)
+            found = await self._searching.look_up(ids.imdb)
         if found is None or (kind is not None and found.kind is not kind):
             return None
         cards = await self._titles.cards([found], audience.locale, audience.limit)
@@ -186,6 +190,20 @@ class Catalogue:
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, ...]]]:
         """Follow what changes: `title:movie:7`, `list:<slug>`, `home`, in batches."""
         return self._blackboard.listen_in_batches()
+
+    async def _title(self, title_id: TitleId, audience: Audience, *, until: float) -> Title:
+        found = await self._titles.title(title_id, audience.locale, audience.limit)
+        # One that the Archive has told all of may be one of which TMDB has more to tell.
+        several = found.ids.archive is not None and found.ids.tmdb is not None
+        told = found.full and not (several and await self._syncing.incomplete([found.card.id]))
+        if told or not self._syncing.knows(found.ids):
+            return found
+        await self._errands.fetch_title(title_id, within=max(0.0, until - _now()))
+        return await self._titles.title(title_id, audience.locale, audience.limit)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _season_of(title: Title, number: int) -> Season:

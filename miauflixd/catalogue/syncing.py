@@ -4,10 +4,11 @@ Each method is one piece of work: it asks, saves, and says what came of it. When
 which order, and what happens when it fails, is the timetable's business.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from miauflixd.catalogue.list_model import ListSpec
 from miauflixd.catalogue.lists import Lists
@@ -17,6 +18,7 @@ from miauflixd.catalogue.model import (
     ListSlug,
     Locale,
     NoListError,
+    NoTitleError,
     OutsideIds,
     ProviderName,
     TitleId,
@@ -32,7 +34,7 @@ from miauflixd.catalogue.providers.provider import (
     SeriesProvider,
 )
 from miauflixd.catalogue.title_store import TitleStore
-from miauflixd.errors import MiauflixdError
+from miauflixd.errors import MiauflixdError, TimedOutError
 from miauflixd.runtime.priority import Priority
 
 _log = logging.getLogger(__name__)
@@ -41,19 +43,26 @@ _AT_ONCE = 100
 """Titles of a list of which the rest is asked at once. Nobody scrolls to the others within the
 hour, and a list of 120 stays below 125 requests when it is new."""
 
-_FRESH = timedelta(hours=12)
-"""How long a title that a change feed names again and again is left alone: the feed of a day names
-it all day long."""
-
+_GENRES_FOR = timedelta(days=1)
+"""How long nobody is asked again what genres are called; they change by the decade."""
 
 _SEASONS = 1000
 """Seasons of a show at most; the longest-running ones have a hundred."""
 
 
-class ListNotRefreshedError(MiauflixdError):
-    """A list could not be brought up to date; the others may well be."""
+class ListNotRefreshedError(TimedOutError):
+    """A list could not be brought up to date; the others may well be.
+
+    Not an `UnavailableError`, over which all that waits would rest.
+    """
 
     code = "list_not_refreshed"
+
+
+class TitleNotSyncedError(TimedOutError):
+    """A title could not be brought up to date, and others can; see `ListNotRefreshedError`."""
+
+    code = "title_not_synced"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +82,7 @@ class Changed:
     """A page of what has changed elsewhere."""
 
     titles: Sequence[TitleId]
-    """Those that are known here and were not looked at lately."""
+    """Those that are known here and were not looked at since."""
     pages: int
 
 
@@ -113,6 +122,7 @@ class Syncing:
         self._locale = locale
         self._changed = changed
         self._clock = clock
+        self._genres_known_at: datetime | None = None
 
     def providers(self) -> Sequence[ProviderState]:
         """Return how each provider is doing."""
@@ -140,16 +150,21 @@ class Syncing:
 
     async def name_genres(self) -> None:
         """Learn what genres are called in the language of the house, if somebody says so now."""
-        if not self.has_series:
+        now = self._clock()
+        known_at = self._genres_known_at
+        # However far the clock was set, and whither.
+        is_known = known_at is not None and abs(now - known_at) < _GENRES_FOR
+        if is_known or not self.has_series:
             return
         try:
             names = await self._series.genres(self._locale)
-        except ProviderUnavailableError as error:
+        except (ProviderUnavailableError, GoneError) as error:
             _log.debug("The genres stay as they are called: %s", error.code)
             return
         await self._titles.save_genre_names(
             {genre: {self._locale: name} for genre, name in names.items()}
         )
+        self._genres_known_at = now
 
     @property
     def has_series(self) -> bool:
@@ -161,19 +176,19 @@ class Syncing:
 
         Raises:
             NoListError: nobody fills it.
-            ListNotRefreshedError: its provider does not answer; the list stays as it is.
+            ListNotRefreshedError: it cannot be had whole; it stays as it is.
         """
         provider, wanted = self._filled_by(slug)
         try:
             facts = await _whole(provider, wanted)
-        except ProviderUnavailableError as error:
+        except (ProviderUnavailableError, GoneError) as error:
             raise ListNotRefreshedError(str(error)) from error
         now = self._clock()
         ids = list(dict.fromkeys(await self._titles.save(facts, at=now)))
         spec = ListSpec(slug=slug, title=wanted.title, kind=wanted.kind, provider=provider.name)
         if await self._lists.replace(spec, ids, at=now):
             self._changed("home")
-        brief = await self._titles.brief_among(self._series.name, ids)
+        brief = await self.incomplete(ids)
         ranked = [
             (title_id, 1 - place / len(ids))
             for place, title_id in enumerate(ids)
@@ -186,6 +201,12 @@ class Syncing:
             later=[one for one in ranked if one[0] not in at_once],
         )
 
+    async def incomplete(self, ids: Collection[TitleId]) -> Collection[TitleId]:
+        """Return those of these of which there is more to be learnt, if there is whom to ask."""
+        if not self.has_series:
+            return ()
+        return await self._titles.brief_among(self._series.name, ids)
+
     def knows(self, ids: OutsideIds) -> bool:
         """Return whether there is somebody to ask about a title."""
         return any(True for _ in self._who_knows(ids))
@@ -195,11 +216,14 @@ class Syncing:
 
         Raises:
             NoTitleError: there is none.
-            ProviderUnavailableError: nobody who knows it answers.
+            ProviderUnavailableError: the one who is asked of nearly all titles answers nobody.
+            TitleNotSyncedError: somebody has not told all of this one, now; others may have.
         """
-        ids = (await self._titles.outside([title_id])).get(title_id, OutsideIds())
+        ids = (await self._titles.outside([title_id])).get(title_id)
+        if ids is None:
+            raise NoTitleError("There is no such title")
         failure: ProviderUnavailableError | None = None
-        told = False
+        away = told = False
         for provider in self._who_knows(ids):
             try:
                 facts = await provider.details(title_id.kind, ids, priority=priority)
@@ -207,12 +231,15 @@ class Syncing:
                 await self._titles.mark_gone(title_id, provider=provider.name, at=self._clock())
             except ProviderUnavailableError as error:
                 failure = error
+                away = away or self._is_away(provider)
             else:
                 (title_id,) = await self._titles.save([facts], at=self._clock())
                 told = True
-        if failure is not None and not told:
-            raise failure
-        self._changed(f"title:{title_id}")
+        if failure is None or told:
+            self._changed(f"title:{title_id}")
+        if failure is not None:
+            # Nobody else's titles wait for somebody who was not needed for them.
+            raise failure if away and not told else TitleNotSyncedError(str(failure)) from failure
         unsynced = await self._titles.seasons_to_sync(_SEASONS, shows=[title_id])
         return [number for _, number in unsynced]
 
@@ -222,50 +249,70 @@ class Syncing:
         Raises:
             NoTitleError: there is no such show.
             GoneError: the provider knows no such season.
-            ProviderUnavailableError: it does not answer.
+            ProviderUnavailableError: it answers nobody.
+            TitleNotSyncedError: it has not told of this one, now.
         """
         ids = (await self._titles.outside([show])).get(show, OutsideIds())
         if ids.tmdb is None:
             raise GoneError("Nobody knows the episodes of this show")
-        facts = await self._series.season(ids, number, priority=priority)
+        try:
+            facts = await self._series.season(ids, number, priority=priority)
+        except ProviderUnavailableError as error:
+            if self._is_away(self._series):
+                raise
+            raise TitleNotSyncedError(str(error)) from error
         await self._titles.save_season(show, facts, locale=self._locale, at=self._clock())
         self._changed(f"title:{show}")
 
     async def changes(self, kind: Kind, *, day: date, page: int) -> Changed:
-        """Return which of our titles have changed at the provider on a day.
+        """Return which of our titles have changed at the provider on a day, and need a look.
+
+        The feed names a title from its first change until the end of the day. It is looked at when
+        it is first named, and once more when the day is over: it may have changed again.
 
         Raises:
             ProviderUnavailableError: it does not answer.
         """
         found = await self._series.changes(kind, since=day, until=day, number=page)
         known = await self._titles.known(kind, found.items)
+        looked_at = min(day + timedelta(days=1), self._clock().date())
         stale = await self._titles.checked_before(
-            self._series.name, list(known.values()), before=self._clock() - _FRESH
+            self._series.name,
+            list(known.values()),
+            before=datetime.combine(looked_at, time(), tzinfo=UTC),
         )
         return Changed(titles=stale, pages=found.pages)
 
     async def search(self, text: str, *, kind: Kind | None) -> Sequence[TitleId]:
         """Ask everybody for what fits these words, save it, and return it, the best first.
 
-        One who does not answer is no reason to show nothing of the others.
+        Nobody waits for one who does not answer: what each says is saved as soon as it is said.
         """
-        found: list[Facts] = []
-        for provider in self._providers.values():
-            if provider.state().condition == "off":
-                continue
+        found: dict[ProviderName, Sequence[TitleId]] = {}
+
+        async def ask(provider: Provider) -> None:
             try:
-                found += await provider.search(text, kind=kind)
-            except ProviderUnavailableError as error:
+                facts = await provider.search(text, kind=kind)
+            except (ProviderUnavailableError, GoneError) as error:
                 _log.debug("A search was not answered by %s: %s", provider.name, error.code)
-        if not found:
-            return []
-        return list(dict.fromkeys(await self._titles.save(found, at=self._clock())))
+                return
+            found[provider.name] = await self._titles.save(facts, at=self._clock())
+
+        asked = [one for one in self._providers.values() if one.state().condition != "off"]
+        try:
+            async with asyncio.TaskGroup() as group:
+                for provider in asked:
+                    group.create_task(ask(provider), name=f"search at {provider.name}")
+        except* MiauflixdError as several:
+            # The same for all: nothing can be written.
+            raise several.exceptions[0] from None
+        return list(dict.fromkeys(one for who in asked for one in found.get(who.name, ())))
 
     async def find(self, imdb_id: str) -> TitleId | None:
         """Return what has this id elsewhere, and save what is said of it; nothing when offline."""
         try:
             facts = await self._series.find(imdb_id)
-        except ProviderUnavailableError:
+        except (ProviderUnavailableError, GoneError):
             return None
         if facts is None:
             return None
@@ -273,6 +320,13 @@ class Syncing:
         facts = replace(facts, ids=replace(facts.ids, imdb=facts.ids.imdb or imdb_id))
         (title_id,) = await self._titles.save([facts], at=self._clock())
         return title_id
+
+    def _is_away(self, provider: Provider) -> bool:
+        """Return whether a provider that has failed fails all who ask, and is one all ask.
+
+        Who answers others is well: then something is wrong with the one thing that was asked for.
+        """
+        return provider is self._series and provider.state().condition != "ok"
 
     def _filled_by(self, slug: ListSlug) -> tuple[Provider, ProviderList]:
         for provider in self._providers.values():
@@ -291,9 +345,12 @@ class Syncing:
 
 
 async def _whole(provider: Provider, wanted: ProviderList) -> list[Facts]:
+    """Return all of a list; a part without anything in it is a part that is missing."""
     found: list[Facts] = []
     for number in range(1, wanted.pages + 1):
         page = await provider.page(wanted.slug, number)
+        if not page.items:
+            raise ProviderUnavailableError("A part of this list came without anything in it")
         found += page.items
         if number >= page.pages:
             break

@@ -6,7 +6,7 @@ hour, and an SD card bears only so many writes.
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from miauflixd.catalogue import season_rows
@@ -60,6 +60,9 @@ _INSERT = (
 )
 _UPDATE = f"UPDATE titles SET {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE id = ?"  # noqa: S608 -- of names above
 
+_NAMED_EVERY = timedelta(days=7)
+"""How long it takes until it is written down that a title was named again."""
+
 _MOST = 2**63 - 1
 """The highest number that SQLite knows."""
 
@@ -74,11 +77,13 @@ def save(sql: Database, facts: Facts, *, region: Region, at: datetime) -> int:
         if was_full and not facts.full and not gone:
             return number
         if last_mark == mark and not gone:
-            if facts.full:
-                sql.execute(
-                    "UPDATE tellings SET checked_at = ? WHERE title_id = ? AND provider = ?",
-                    (stamp(at), number, facts.provider),
-                )
+            # That it was named again matters only to what is forgotten after a month.
+            known_since = stamp(at) if facts.full else stamp(at - _NAMED_EVERY)
+            sql.execute(
+                "UPDATE tellings SET checked_at = ?"
+                " WHERE title_id = ? AND provider = ? AND checked_at < ?",
+                (stamp(at), number, facts.provider, known_since),
+            )
             return number
     if number is not None:
         _take_in_doubles(sql, number, facts)
@@ -105,6 +110,33 @@ def save(sql: Database, facts: Facts, *, region: Region, at: datetime) -> int:
     )
     _write_what_belongs_to_it(sql, number, whole)
     return number
+
+
+def forget(
+    sql: Database, kept: Collection[int], *, before: datetime, limit: int
+) -> Sequence[TitleId]:
+    """Forget titles of which little is known and that nobody has named since, and return them.
+
+    Args:
+        sql: the database.
+        kept: numbers of titles that stay in any case.
+        before: what was named later than that stays.
+        limit: how many at most.
+    """
+    rows = sql.execute(
+        "SELECT t.kind, t.id FROM titles t WHERE t.kind IN ('movie', 'show') AND NOT t.available"
+        ' AND NOT EXISTS (SELECT 1 FROM tellings s WHERE s.title_id = t.id AND s."full")'
+        " AND NOT EXISTS"
+        " (SELECT 1 FROM tellings s WHERE s.title_id = t.id AND s.checked_at >= ?)"
+        " AND t.id NOT IN (SELECT value FROM json_each(?)) LIMIT ?",
+        (stamp(before), json.dumps([*{*kept, *moved(sql, kept).values()}]), limit),
+    ).fetchall()
+    for _, number in rows:
+        sql.execute("DELETE FROM title_search WHERE rowid = ?", (number,))
+        # What turned out to be this one first: they point at it.
+        sql.execute("DELETE FROM titles WHERE same_as = ?", (number,))
+        sql.execute("DELETE FROM titles WHERE id = ?", (number,))
+    return [TitleId(Kind(kind), number) for kind, number in rows]
 
 
 def mark_gone(sql: Database, number: int, provider: ProviderName, at: datetime) -> None:
@@ -256,6 +288,7 @@ def _take_in(sql: Database, double: int, *, into: int) -> None:
     ):
         sql.execute(f"DELETE FROM {table} WHERE title_id = ?", (double,))  # noqa: S608 -- of these
     sql.execute("DELETE FROM title_search WHERE rowid = ?", (double,))
+    _follow(sql, double, into=into)
     sql.execute(
         "UPDATE titles SET available = max(titles.available, d.available)"
         " FROM (SELECT available FROM titles WHERE id = ?) AS d WHERE titles.id = ?",
@@ -267,6 +300,23 @@ def _take_in(sql: Database, double: int, *, into: int) -> None:
         (into, double),
     )
     sql.execute("UPDATE titles SET same_as = ? WHERE same_as = ?", (into, double))
+
+
+def _follow(sql: Database, double: int, *, into: int) -> None:
+    """Let what people have seen follow, of both what they saw last.
+
+    The one word about another's table: done later, a crash would leave it under a dead id.
+    """
+    (kind,) = sql.execute("SELECT kind FROM titles WHERE id = ?", (double,)).fetchone()
+    old, new = f"{kind}:{double}", f"{kind}:{into}"
+    sql.execute(
+        "DELETE FROM progress WHERE title_id = ?1 AND EXISTS (SELECT 1 FROM progress d WHERE"
+        " d.user_id = progress.user_id AND d.title_id = ?2 AND d.updated_at > progress.updated_at)",
+        (new, old),
+    )
+    sql.execute("UPDATE OR IGNORE progress SET title_id = ? WHERE title_id = ?", (new, old))
+    sql.execute("DELETE FROM progress WHERE title_id = ?", (old,))
+    sql.execute("UPDATE progress SET show = ? WHERE show = ?", (into, double))
 
 
 def _with_id(sql: Database, kind: Kind, name: str, value: object) -> int | None:

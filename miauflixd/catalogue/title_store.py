@@ -176,6 +176,24 @@ class TitleStore:
 
         await self._database.run(save)
 
+    async def forget(
+        self, kept: Collection[TitleId], *, before: datetime, limit: int
+    ) -> Sequence[TitleId]:
+        """Forget titles that nobody wants, and return which; their numbers are never used again.
+
+        Args:
+            kept: what stays in any case, and what that turned out to be.
+            before: only what no provider has named since then, give or take a week, and told all
+                of at no time.
+            limit: how many at most.
+        """
+
+        def forget() -> Sequence[TitleId]:
+            numbers = [one.number for one in kept if one.kind is not Kind.EPISODE]
+            return title_rows.forget(self._database, numbers, before=before, limit=limit)
+
+        return await self._database.run(forget)
+
     async def set_available(self, ids: Collection[TitleId], *, available: bool) -> None:
         """Note whether something is known that these can be played from."""
 
@@ -405,8 +423,8 @@ class TitleStore:
     async def brief_among(
         self, provider: ProviderName, ids: Collection[TitleId]
     ) -> Collection[TitleId]:
-        """Return those of these titles of which this provider has told little."""
-        return await self._among(provider, ids, 's."full" = 0', ())
+        """Return those of these titles that this provider knows, and has told little of so far."""
+        return await self._among(provider, ids, 'NOT coalesce(s."full", 0)', ())
 
     async def checked_before(
         self, provider: ProviderName, ids: Collection[TitleId], *, before: datetime
@@ -418,7 +436,7 @@ class TitleStore:
         return await self._among(
             provider,
             ids,
-            '(s."full" = 0 OR s.checked_at < ?)',
+            '(NOT coalesce(s."full", 0) OR s.checked_at < ?)',
             (season_rows.stamp(before),),
         )
 
@@ -436,9 +454,17 @@ class TitleStore:
 
     async def outline(self, show: TitleId) -> Sequence[Step]:
         """Return a show's episodes in order, the specials last; none where it is not known."""
-        return await self._database.run(
-            lambda: season_rows.outline(self._database, self._number(show))
-        )
+        return (await self.outlines([show])).get(show, [])
+
+    async def outlines(self, shows: Collection[TitleId]) -> Mapping[TitleId, Sequence[Step]]:
+        """Return the same of several shows, without those that have none."""
+
+        def read() -> dict[TitleId, Sequence[Step]]:
+            numbers = self._numbers(shows)
+            found = season_rows.outlines(self._database, numbers.values())
+            return {show: found[number] for show, number in numbers.items() if number in found}
+
+        return await self._database.run(read)
 
     async def shows_of(self, episodes: Collection[TitleId]) -> Mapping[TitleId, TitleId]:
         """Return the show of each of these episodes, without those that are not known."""
@@ -487,9 +513,11 @@ class TitleStore:
         def read() -> list[TitleId]:
             numbers = self._numbers(ids)
             rows = self._database.execute(
-                "SELECT s.title_id FROM json_each(?) AS asked"  # noqa: S608 -- the condition is ours
-                " CROSS JOIN tellings s ON s.title_id = asked.value AND s.provider = ?"
-                f" WHERE s.gone = 0 AND {condition}",
+                # Who never said a word can know it all the same, by the id that another one told.
+                f"SELECT t.id FROM json_each(?) AS asked"  # noqa: S608 -- the condition is ours
+                f" CROSS JOIN titles t ON t.id = asked.value AND t.{provider} IS NOT NULL"
+                " LEFT JOIN tellings s ON s.title_id = t.id AND s.provider = ?"
+                f" WHERE NOT coalesce(s.gone, 0) AND {condition}",
                 (json.dumps([*numbers.values()]), provider, *values),
             )
             found = {number for (number,) in rows}

@@ -1,5 +1,6 @@
 """Somebody's account with Trakt, as this house knows it. No I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -103,6 +104,39 @@ class TraktList:
     whose: Literal["own", "liked"]
     items: tuple[Facts, ...]
     """With little more than ids, title and year."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenMovie:
+    """A movie that somebody has seen, by Trakt."""
+
+    facts: Facts
+    at: datetime
+    """The last time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenShow:
+    """A show of which somebody has seen something, by Trakt."""
+
+    facts: Facts
+    episodes: Mapping[tuple[int, int], datetime]
+    """When they last saw which, by season and number."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paused:
+    """What somebody is in the middle of, by Trakt."""
+
+    facts: Facts
+    """Of the movie, or of the episode's show."""
+    episode: tuple[int, int] | None
+    """Season and number; `None`: it is the movie."""
+    part: float
+    """How much has been seen, from 0 to 1."""
+    duration: float
+    """Seconds, as Trakt knows them: to the minute."""
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

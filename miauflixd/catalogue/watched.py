@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue import watching
 from miauflixd.catalogue.model import Kind, NoTitleError, Progress, TitleId
 from miauflixd.catalogue.next_up import NextUp
 from miauflixd.catalogue.ports import Clock, Outline
-from miauflixd.catalogue.watching import BadProgressError, Record, State, Turn
+from miauflixd.catalogue.watching import BadProgressError, Record, Report, State, Turn
 from miauflixd.catalogue.watching_store import Key, Mark, WatchingStore
 from miauflixd.errors import InvalidInputError, MiauflixdError
 
@@ -40,6 +40,13 @@ _REMEMBERED = 1_000
 
 _AT_ONCE = 500
 """Records written in one go: 25 ms in which the database does nothing else."""
+
+
+class Begun(NamedTuple):
+    """How far somebody came, and when."""
+
+    said: Report
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,7 +156,8 @@ class Watching:
             rests = turn is not None and state is not State.PLAYING
             if is_news or rests or now - play.written_at >= self._written_every:
                 await self._write([key])
-        self._tell([key], home=is_news or turn is not None)
+        shows = [] if play.show is None else [play.show]
+        self._tell([key], home=is_news or turn is not None, shows=shows)
         return Noted(watched=_plays(play.record) > _plays(before), percent=play.percent, turn=turn)
 
     async def close(self, user_id: UserId, title_id: TitleId) -> Noted | None:
@@ -255,11 +263,11 @@ class Watching:
         Not of shows that they have seen all of, nor where they are in the middle of that episode:
         it is one to continue then.
         """
-        return (await self._next_up.ids(user_id))[:count]
+        return await self._next_up.ids(user_id, count)
 
-    def outlines_changed(self) -> None:
-        """Look anew for what comes next: more is known of some show."""
-        self._next_up.outlines_changed()
+    def outline_changed(self, show: TitleId) -> None:
+        """Look anew for what comes next: more is known of a show."""
+        self._next_up.outline_changed(show)
 
     # --- what people say --------------------------------------------------------------------------
 
@@ -291,7 +299,32 @@ class Watching:
 
         What is known of later times stays, and episodes that are not known are left out.
         """
-        wanted = list(seen)
+
+        def marked(title_id: TitleId, show: TitleId | None, before: Record | None) -> Record:
+            return watching.marked(before, title_id=title_id, show=show, at=seen[title_id])
+
+        await self._remember_all(user_id, list(seen), marked)
+
+    async def remember_begun(self, user_id: UserId, begun: Mapping[TitleId, Begun]) -> None:
+        """Take note of how far a user came with movies and episodes elsewhere.
+
+        What was done here since stays, and episodes that are not known are left out.
+        """
+
+        def resumed(
+            title_id: TitleId, show: TitleId | None, before: Record | None
+        ) -> Record | None:
+            said, at = begun[title_id]
+            return watching.resumed(before, said, title_id=title_id, show=show, at=at)
+
+        await self._remember_all(user_id, list(begun), resumed)
+
+    async def _remember_all(
+        self,
+        user_id: UserId,
+        wanted: Sequence[TitleId],
+        changed_to: Callable[[TitleId, TitleId | None, Record | None], Record | None],
+    ) -> None:
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             episodes = [one for one in some if one.kind is Kind.EPISODE]
@@ -303,16 +336,19 @@ class Watching:
                     if one.kind is Kind.SHOW or (one.kind is Kind.EPISODE and one not in shows):
                         continue
                     before = self._latest(user_id, one, records.get(one))
-                    record = watching.marked(
-                        before, title_id=one, show=shows.get(one), at=seen[one]
-                    )
+                    record = changed_to(one, shows.get(one), before)
                     if record != before:
                         changed[Key(user_id, one)] = record
                 await self._store.save(changed)
-                for key, changed_to in changed.items():
+                for key, now in changed.items():
                     if (play := self._plays.get(key)) is not None:
-                        play.record, play.is_written = changed_to, True
-            self._tell(changed, home=True)
+                        play.record, play.is_written = now, True
+            self._tell(changed, home=True, shows=set(shows.values()))
+
+    async def titles(self) -> Collection[TitleId]:
+        """Return the movies, and the shows of the episodes, that anybody has begun or seen."""
+        playing = {play.show or key.title_id for key, play in self._plays.items()}
+        return await self._store.titles() | playing
 
     async def forget(self, user_id: UserId, title_id: TitleId) -> None:
         """Forget that a user has begun or seen something."""
@@ -375,14 +411,17 @@ class Watching:
         latest = (self._latest(user_id, record.title_id, record) for record in written)
         return [record.progress for record in latest if record is not None]
 
-    def _tell(self, keys: Iterable[Key], *, home: bool) -> None:
+    def _tell(
+        self, keys: Iterable[Key], *, home: bool, shows: Collection[TitleId] | None = None
+    ) -> None:
+        """Tell what has changed; `shows`: of which, if that is known."""
         users = set()
         for key in keys:
             users.add(key.user_id)
             self._changed(f"progress:{key.user_id}:{key.title_id}")
         if home:
             for user_id in users:
-                self._next_up.changed(user_id)
+                self._next_up.changed(user_id, shows)
                 self._changed(f"home:{user_id}")
 
 

@@ -21,6 +21,11 @@ _SEEN_WHEN_ENDED = 0.8
 """Whoever ends here has seen it, for Trakt too: what follows is credits, or a duration that the
 player had only guessed."""
 
+_SAME_PART = 0.01
+_SAME_TIME = timedelta(minutes=1)
+"""Within which it is our own word that comes back from elsewhere, rounded and a moment later: what
+a player said here is more exact."""
+
 _NO_RESUMING = 300.0
 """Seconds; shorter ones begin at the beginning again."""
 
@@ -182,6 +187,22 @@ def marked(
         plays=max(before.plays, 1),
         updated_at=max(before.updated_at, at),
     )
+
+
+def resumed(
+    before: Record | None, said: Report, *, title_id: TitleId, show: TitleId | None, at: datetime
+) -> Record | None:
+    """Return what is known once somebody was so far with it elsewhere, at some time.
+
+    What was done here since stays, and so does whatever says the same.
+    """
+    if before is not None:
+        here = before.position / before.duration if before.duration > 0 else 0.0
+        if at <= before.updated_at + _SAME_TIME or abs(here - said.part) <= _SAME_PART:
+            return before
+    if not _BEGUN <= said.part <= _SEEN or said.duration < _NO_RESUMING:
+        return before
+    return _after(before or _blank(title_id, show, at), said, at)
 
 
 def next_step(outline: Sequence[Step], seen: Collection[TitleId], *, today: date) -> Step | None:

@@ -149,18 +149,23 @@ class WatchingStore:
 
         return await self._database.run(read)
 
-    async def following(self, user_id: UserId, *, most: int) -> Sequence[Following]:
+    async def followed(self, user_id: UserId, *, most: int) -> Sequence[TitleId]:
         """Return the shows that a user has watched something of, the latest first."""
 
-        def read() -> Sequence[Following]:
+        def read() -> Sequence[TitleId]:
             latest = peewee.fn.MAX(_ProgressRow.updated_at)
             shows = _ProgressRow.select(_ProgressRow.show)
             shows = shows.where(_ProgressRow.user_id == user_id, _ProgressRow.show.is_null(False))  # noqa: FBT003 - peewee's own way
             shows = shows.group_by(_ProgressRow.show).order_by(latest.desc(), _ProgressRow.show)
-            found = {
-                number: Following(show=TitleId(Kind.SHOW, number))
-                for (number,) in _tuples(shows.limit(most))
-            }
+            return [TitleId(Kind.SHOW, number) for (number,) in _tuples(shows.limit(most))]
+
+        return await self._database.run(read)
+
+    async def following(self, user_id: UserId, shows: Sequence[TitleId]) -> Sequence[Following]:
+        """Return how far a user is with these shows, in this order."""
+
+        def read() -> Sequence[Following]:
+            found = {show.number: Following(show=show) for show in shows}
             episodes = _ProgressRow.select(
                 _ProgressRow.show,
                 _ProgressRow.title_id,
@@ -174,6 +179,18 @@ class WatchingStore:
                 if position > 0:
                     found[number].started.add(episode)
             return list(found.values())
+
+        return await self._database.run(read)
+
+    async def titles(self) -> set[TitleId]:
+        """Return the movies, and the shows of the episodes, that anybody has begun or seen."""
+
+        def read() -> set[TitleId]:
+            rows = _tuples(_ProgressRow.select(_ProgressRow.title_id, _ProgressRow.show).distinct())
+            return {
+                TitleId.parse(title_id) if show is None else TitleId(Kind.SHOW, show)
+                for title_id, show in rows
+            }
 
         return await self._database.run(read)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from miauflixd.catalogue import card_rows, season_rows, title_rows
 from miauflixd.catalogue.certifications import deciding
-from miauflixd.catalogue.locales import in_order
+from miauflixd.catalogue.locales import ENGLISH, in_order
 from miauflixd.catalogue.merging import texts_of
 from miauflixd.catalogue.model import Genre, GenreSlug, Locale, NoTitleError, Region, Title, TitleId
 from miauflixd.catalogue.season_rows import Reader
@@ -66,8 +66,8 @@ def named(sql: Database, slugs: Collection[GenreSlug], reader: Reader) -> Sequen
         names.setdefault(slug, {})[locale] = name
     genres = []
     for slug in slugs:
-        there = names.get(slug, {})
-        order = in_order(there, wanted=reader.wanted, house=reader.house, original="")
-        name = there[order[0]] if order else slug.replace("-", " ").capitalize()
-        genres.append(Genre(slug=slug, name=name))
+        # As it is written, a genre is English.
+        there = {ENGLISH: slug.replace("-", " ").capitalize(), **names.get(slug, {})}
+        best, *_ = in_order(there, wanted=reader.wanted, house=reader.house, original="")
+        genres.append(Genre(slug=slug, name=there[best]))
     return genres

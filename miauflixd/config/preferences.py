@@ -41,6 +41,7 @@ AT_ONCE = frozenset[KeyPath](
         ("catalogue", "tmdb_token"),
         ("catalogue", "archive"),
         ("catalogue", "archive_wider"),
+        ("catalogue", "artwork_quota"),
         ("log", "level"),
     }
 )
@@ -58,7 +59,6 @@ AT_RESTART = frozenset[KeyPath](
         ("catalogue", "region"),
         ("catalogue", "trakt_client_id"),
         ("catalogue", "trakt_client_secret"),
-        ("catalogue", "artwork_quota"),
         ("jobs", "background"),
         ("jobs", "night"),
         ("jobs", "backups_kept"),

@@ -57,6 +57,7 @@ class Beat:
         self._changed = changed
         self._stirred = asyncio.Event()
         self._asked = False
+        self._again = False
         self._running = False
         self._since = clock()
         # By the loop's clock, which is never set.
@@ -87,7 +88,8 @@ class Beat:
         return None if left is None else self._clock() + max(left, timedelta())
 
     def ask(self) -> None:
-        """Run as soon as possible."""
+        """Run as soon as possible; while it runs, once more when it has."""
+        self._again = self._running
         self._asked = True
         self._stirred.set()
         self._changed()
@@ -134,7 +136,8 @@ class Beat:
             failure = cause(raised)
         finally:
             # Also when it is cancelled, which is no end of the run: there is nothing to write.
-            self._running = self._asked = False
+            self._running = False
+            self._asked, self._again = self._again, False
         self._ended = _loop_time()
         self._chance = self._jitter()
         self._since = self._clock()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from miauflixd.jobs.model import Rule, Wanted
 from miauflixd.jobs.queue import WorkQueue
 from miauflixd.jobs.task_store import TaskStore
+from miauflixd.runtime.priority import Priority
 
 WITHIN = timedelta(minutes=15)
 """The time box of a run, unless it has one of its own: what takes longer has got stuck."""
@@ -79,12 +80,14 @@ class QueueJob:
     name: str
     summary: str
     queue: WorkQueue
-    handler: Callable[[str], Awaitable[None]]
-    """Works on an item, which is done when it returns or raises `NotFoundError`.
+    handler: Callable[[str, Priority], Awaitable[None]]
+    """Works on an item, as urgently as it is wanted; it is done when this returns or raises
+    `NotFoundError`.
 
     `UnavailableError` is not the item's fault: it stays, and the queue rests, for as long as the
-    error's `retry_after` says (seconds) where it has one. Anything else is a failure of this item.
-    An item that was being worked on when the process was killed is worked on again.
+    error's `retry_after` says (seconds) where it has one, and then begins with a single item.
+    Anything else is a failure of this item. An item that was being worked on when the process was
+    killed is worked on again.
     """
     within: timedelta
     """For one item; after that long it is cancelled, and has failed."""

@@ -135,6 +135,9 @@ class Wanted:
     """Of two with the same priority the heavier one goes first; popularity, as a rule."""
     not_before: datetime | None = None
     """It can wait until then; not for longer than `MOST_AHEAD`."""
+    again: bool = True
+    """Whether it is done once more when it is in the works already: what it is about may have
+    changed since. As routine; whoever waits for it is served by the run that there is."""
 
 
 MOST_AHEAD = timedelta(days=32)

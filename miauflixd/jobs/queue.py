@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Self
 
 from miauflixd.database.database import Database
+from miauflixd.jobs.ladder import LONGEST
 from miauflixd.jobs.model import Clock, Wanted
 from miauflixd.jobs.queue_store import Outcome, QueueStore, Turn
 from miauflixd.runtime.priority import Priority
@@ -41,6 +42,7 @@ class WorkQueue:
         database: Database,
         clock: Clock,
         limit: int = LIMIT,
+        longest: timedelta = LONGEST,
         jitter: Callable[[], float] = random.random,
     ) -> Self:
         """Return the queue of this name, with what waits in it since the last time.
@@ -50,9 +52,12 @@ class WorkQueue:
             database: where it is kept.
             clock: the time of day, in UTC.
             limit: items at most; beyond it, what is wanted least is dropped.
+            longest: after how long at most, and a bit by chance, what fails is tried again.
             jitter: makes a chance from 0 to 1.
         """
-        store = QueueStore(database=database, queue=name, limit=limit, jitter=jitter)
+        store = QueueStore(
+            database=database, queue=name, limit=limit, longest=longest, jitter=jitter
+        )
         await store.take_over()
         await store.recall(clock())
         return cls(name, store=store, clock=clock)
@@ -119,6 +124,10 @@ class WorkQueue:
     async def recall(self) -> None:
         """Make due what another clock has put off too far."""
         await self._store.recall(self._clock())
+
+    async def forgive(self) -> None:
+        """Make due what has failed, and waits for its time on the ladder."""
+        await self._store.forgive(self._clock())
 
     def writing(self, wanted: Sequence[Wanted]) -> Callable[[], Sequence[str]]:
         """Return what adds these inside somebody else's transaction; see `stirring`, `dropped`."""

@@ -15,7 +15,7 @@ long the queue is; `tests/test_work_queue.py` asks SQLite whether it does.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from miauflixd.database.database import Database
@@ -38,7 +38,8 @@ _FOR_SHORT = 100
 FIND = "SELECT id, not_before FROM work WHERE queue = ? AND item = ?"
 # The numbers: `stage` as above, `priority` as in `Priority`.
 READY = (
-    "SELECT id, item, attempts FROM work WHERE queue = ? AND stage = 1 AND priority <= ? "
+    "SELECT id, item, priority, attempts FROM work "
+    "WHERE queue = ? AND stage = 1 AND priority <= ? "
     "ORDER BY priority, weight DESC, id LIMIT ?"
 )
 DUE = (
@@ -71,6 +72,16 @@ _RELEASED = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """An item that is to be worked on now."""
+
+    item: str
+    priority: Priority
+    attempts: int
+    """How often it has failed before, or was cut off."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What became of an item that was claimed."""
 
@@ -85,7 +96,7 @@ class Outcome:
 class Turn:
     """What came of one look at a queue."""
 
-    claimed: Sequence[str] = ()
+    claimed: Sequence[Claim] = ()
     soonest: datetime | None = None
     """When the next one that waits is due."""
     more: bool = False
@@ -96,7 +107,13 @@ class QueueStore:
     """One queue; many share the table."""
 
     def __init__(
-        self, *, database: Database, queue: str, limit: int, jitter: Callable[[], float]
+        self,
+        *,
+        database: Database,
+        queue: str,
+        limit: int,
+        longest: timedelta,
+        jitter: Callable[[], float],
     ) -> None:
         """Take where it is.
 
@@ -104,11 +121,13 @@ class QueueStore:
             database: where it is kept.
             queue: its name.
             limit: items at most.
+            longest: the top of the ladder for what fails.
             jitter: makes a chance from 0 to 1.
         """
         self._database = database
         self._queue = queue
         self._limit = limit
+        self._longest = longest
         self._jitter = jitter
         # Of the database's thread, which alone knows in which order things were written.
         self._length = 0
@@ -157,6 +176,20 @@ class QueueStore:
             )
 
         await self._run(recall)
+
+    async def forgive(self, now: datetime) -> None:
+        """Make due what has failed, on whichever rung it is; where it goes on failing, it stays.
+
+        It looks at all that waits, and so is for when somebody asks.
+        """
+
+        def forgive() -> None:
+            self._database.execute(
+                "UPDATE work SET not_before = ? WHERE queue = ? AND stage = 0 AND attempts > 0",
+                (to_number(now), self._queue),
+            )
+
+        await self._run(forgive)
 
     async def turn(
         self, outcomes: Sequence[Outcome], *, claim: int, least: Priority, now: datetime
@@ -248,9 +281,9 @@ class QueueStore:
             "THEN min(not_before, ?4) ELSE not_before END, "
             # Put as routine while it is in the works: what it is about may have changed since the
             # handler looked. Whoever waits for it or sees it is served by the run that there is.
-            "again_at = CASE WHEN stage = 2 AND ?2 = 2 THEN ?4 ELSE again_at END, "
+            "again_at = CASE WHEN stage = 2 AND ?2 = 2 AND ?5 THEN ?4 ELSE again_at END, "
             "priority = min(priority, ?2), weight = ?3 WHERE id = ?1",
-            (found, wanted.priority, wanted.weight, at),
+            (found, wanted.priority, wanted.weight, at, wanted.again),
         )
 
     def _find(self, item: str) -> int | None:
@@ -295,17 +328,21 @@ class QueueStore:
             self._database.execute("UPDATE work SET stage = 1 WHERE id = ?", row)
         return len(due)
 
-    def _claim(self, count: int, least: Priority, now: datetime) -> Sequence[str]:
+    def _claim(self, count: int, least: Priority, now: datetime) -> Sequence[Claim]:
         rows = self._database.execute(READY, (self._queue, least, count)).fetchall()
-        for number, _, attempts in rows:
+        for number, _, _, attempts in rows:
             self._database.execute(
                 "UPDATE work SET stage = 2, attempts = attempts + 1, not_before = ? WHERE id = ?",
                 (self._next_attempt(attempts + 1, now), number),
             )
-        return [item for _, item, _ in rows]
+        return [
+            Claim(item=item, priority=Priority(priority), attempts=attempts)
+            for _, item, priority, attempts in rows
+        ]
 
     def _next_attempt(self, attempts: int, now: datetime) -> int:
-        return to_number(now + wait_after(attempts, jitter=self._jitter()))
+        wait = wait_after(attempts, jitter=self._jitter(), longest=self._longest)
+        return to_number(now + wait)
 
     def _count(self) -> None:
         self._doubted = False

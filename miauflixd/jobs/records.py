@@ -60,9 +60,10 @@ class Records:
             if self._due is None:
                 await self._stirred.wait()
                 continue
-            left = self._due - asyncio.get_running_loop().time()
-            if left > 0:
-                await pause(self._stirred, within=timedelta(seconds=left))
+            # Rounded before it is looked at: a wait of less than a microsecond is none.
+            left = timedelta(seconds=self._due - asyncio.get_running_loop().time())
+            if left > timedelta():
+                await pause(self._stirred, within=left)
                 continue
             await self.flush()
 

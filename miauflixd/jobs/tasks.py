@@ -151,12 +151,19 @@ class QueueTask:
             state=condition.state,
             since=self._workers.since if self._feeder is None else self._since(self._feeder),
             reason=condition.reason,
-            next=self._workers.rests_until or (self._feeder.next if self._feeder else None),
+            next=self._next(),
             last=_last(shown),
             runs=record.runs + feed.runs,
             failed=record.failed + feed.failed,
             queue=self._job.queue.length,
         )
+
+    def _next(self) -> datetime | None:
+        feeds = None if self._feeder is None else self._feeder.next
+        works = self._workers.next
+        if self._workers.rests or feeds is None:  # what is brought meanwhile waits as well
+            return works or feeds
+        return feeds if works is None else min(works, feeds)
 
     def _since(self, feeder: Beat) -> datetime:
         if self._workers.is_busy == feeder.is_busy:

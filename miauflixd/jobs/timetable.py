@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import tzinfo
+from functools import partial
 from typing import Self
 
 from miauflixd.database.database import Database
@@ -57,7 +58,7 @@ class Timetable:
         changes = Changes[str]()
         tasks: list[Task] = []
 
-        def beat(job: Job, *, task: str) -> Beat:
+        def beat(job: Job, *, changed: Callable[[], None]) -> Beat:
             return Beat(
                 job,
                 records=records,
@@ -66,32 +67,40 @@ class Timetable:
                 zone=zone,
                 jitter=jitter,
                 background=settings.background,
-                changed=lambda: changes.note(task),
+                changed=changed,
             )
 
-        def workers(job: QueueJob) -> Workers:
+        def workers(job: QueueJob, feeder: Beat | None) -> Workers:
             return Workers(
                 job,
                 records=records,
                 clock=clock,
                 jitter=jitter,
                 background=settings.background,
-                changed=lambda: changes.note(job.name),
+                changed=partial(changes.note, job.name),
+                fed=lambda: feeder is not None and feeder.is_busy,
             )
+
+        def feeding(job: QueueJob) -> Callable[[], None]:
+            def changed() -> None:
+                changes.note(job.name)
+                job.queue.stirred.set()
+
+            return changed
 
         for job in jobs:
             if isinstance(job, Job):
-                tasks.append(
-                    BeatTask(job, beat=beat(job, task=job.name), records=records, settings=settings)
-                )
+                once = beat(job, changed=partial(changes.note, job.name))
+                tasks.append(BeatTask(job, beat=once, records=records, settings=settings))
                 continue
-            feeder = _feeder(job)
+            feed = _feeder(job)
+            feeder = None if feed is None else beat(feed, changed=feeding(job))
             tasks.append(
                 QueueTask(
                     job,
-                    workers=workers(job),
-                    feeder=None if feeder is None else beat(feeder, task=job.name),
-                    feed=None if feeder is None else feeder.name,
+                    workers=workers(job, feeder),
+                    feeder=feeder,
+                    feed=None if feed is None else feed.name,
                     records=records,
                     settings=settings,
                 )
@@ -134,6 +143,14 @@ class Timetable:
             raise AlreadyRunningError(f"The task {name} is running already")
         task.ask()
         return task.view()
+
+    def stir(self, name: str) -> None:
+        """Have a task run now, and once more if it runs already: what it looks at has changed.
+
+        Raises:
+            NoTaskError: there is none of this name.
+        """
+        self._task(name).ask()
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Follow the tasks: a name whenever that task has changed; what comes too fast is one."""

@@ -6,7 +6,8 @@ own. The loop looks at the queue when something has stirred, or when an item's t
     - A broken item climbs its own ladder, and the others go on.
     - What the handler needs does not answer: the queue rests, all of it. The rest ends when its
       time is over, when somebody asks, or when an item that somebody waits for shows that it
-      answers again; such an item is tried once in spite of the rest.
+      answers again; such an item is tried once in spite of the rest. What comes after a rest
+      begins with a single item, which finds out whether it was long enough.
 """
 
 import asyncio
@@ -22,13 +23,21 @@ from miauflixd.jobs.job import QueueJob
 from miauflixd.jobs.ladder import JITTER, LONGEST, asked_wait, wait_after
 from miauflixd.jobs.model import Clock
 from miauflixd.jobs.pausing import RELOOK, SetBack, pause
-from miauflixd.jobs.queue_store import Outcome, Turn
+from miauflixd.jobs.queue_store import Claim, Outcome, Turn
 from miauflixd.jobs.records import Records
 from miauflixd.runtime.priority import Priority
 
 _log = logging.getLogger(__name__)
 
 _NONE = timedelta()
+
+_LONGEST_REST = timedelta(hours=1)
+"""Unless a longer one was asked for. One item an hour is a burden to nobody, and when the internet
+returns after a day, all goes on within the hour."""
+
+_PATIENT = 3
+"""Rests in a row that are as short as was asked for. Who still says "in a second" by then does not
+know better, and is asked ever more seldom."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -71,22 +80,30 @@ class Workers:
         jitter: Callable[[], float],
         background: bool,
         changed: Callable[[], None],
+        fed: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Be ready; `run` begins. See `Beat` for what the arguments are."""
+        """Be ready; `run` begins. See `Beat` for what the arguments are.
+
+        And `fed`: whether there may be more in a moment, by what feeds the queue; it stirs the
+        queue when it is done.
+        """
         self._job = job
         self._records = records
         self._clock = clock
         self._jitter = jitter
         self._background = background
         self._changed = changed
+        self._fed = fed
         self._hurried = False
         self._recall = False
+        self._forgive = False
         self._active: set[str] = set()
         self._outcomes: list[Outcome] = []
         self._batch: _Batch | None = None
         self._since = clock()
         # By the loop's clock, which is never set.
         self._rest_began = self._rests_until = _loop_time()
+        self._soonest: datetime | None = None
         self._take_up_rest()
 
     @property
@@ -102,22 +119,28 @@ class Workers:
     @property
     def rests(self) -> bool:
         """Whether all but what somebody waits for is left alone for now."""
-        return _loop_time() < self._rests_until
+        return self._rest_left > _NONE
 
     @property
     def rests_until(self) -> datetime | None:
         """Until when."""
-        left = self._rests_until - _loop_time()
-        return self._clock() + timedelta(seconds=left) if left > 0 else None
+        return self._clock() + self._rest_left if self.rests else None
 
     @property
     def since(self) -> datetime:
         """When it began to work, or to wait."""
         return self._since
 
+    @property
+    def next(self) -> datetime | None:
+        """When they go on by themselves; `None`: when something comes, or somebody asks."""
+        if self.rests:
+            return self.rests_until
+        return self._soonest if self._background else None
+
     def hurry(self) -> None:
-        """Work off what is due, whatever there was against it."""
-        self._hurried = True
+        """Work off what is due or has failed, whatever there was against it."""
+        self._hurried = self._forgive = True
         self._rests_until = _loop_time()
         self._job.queue.stirred.set()
         self._changed()
@@ -151,13 +174,14 @@ class Workers:
                 await pause(queue.stirred, within=wait_after(failures, jitter=self._jitter()))
                 continue
             failures = 0
-            for item in turn.claimed:
-                batch = self._begin(item)
-                group.create_task(self._work(item, batch), name=f"{self._job.name}: an item")
+            for claim in turn.claimed:
+                batch = self._begin(claim.item)
+                group.create_task(self._work(claim, batch), name=f"{self._job.name}: an item")
             if turn.more:
                 continue
             if not self._active and not self._outcomes:
                 self._end()
+            self._soonest = turn.soonest
             await self._wait(turn.soonest, set_back)
 
     # --- what is taken, and when ------------------------------------------------------------------
@@ -174,11 +198,15 @@ class Workers:
         if self._recall:
             await queue.recall()
             self._recall = False
-        free, least = self._job.workers - len(self._active), self._least
-        if not free or least is Priority.WAITED_FOR:
+        if self._forgive:
+            await queue.forgive()
+            self._forgive = False
+        on_trial = self._records.of(self._job.name).rests > 0
+        free, least = (1 if on_trial else self._job.workers) - len(self._active), self._least
+        if free <= 0 or least is Priority.WAITED_FOR:
             # One more than there are workers, for nothing but what somebody waits for: that must
             # not wait for something slow that nobody misses.
-            free, least = free + 1, Priority.WAITED_FOR
+            free, least = self._job.workers + 1 - len(self._active), Priority.WAITED_FOR
         outcomes, self._outcomes = self._outcomes, []
         try:
             return await queue.turn(outcomes, claim=max(free, 0), least=least)
@@ -195,7 +223,7 @@ class Workers:
         while not stirred.is_set():
             left = RELOOK  # nothing is due by itself, so only the clock is looked at
             if rested:
-                left = timedelta(seconds=self._rests_until - _loop_time())
+                left = self._rest_left
             elif soonest is not None and self._least is Priority.ROUTINE:
                 left = soonest - self._clock()
             if left <= _NONE:
@@ -207,21 +235,22 @@ class Workers:
 
     # --- an item ----------------------------------------------------------------------------------
 
-    async def _work(self, item: str, batch: _Batch) -> None:
+    async def _work(self, claim: Claim, batch: _Batch) -> None:
         begun = _loop_time()
         error: Exception | None = None
         try:
             async with asyncio.timeout(self._job.within.total_seconds()):
-                await self._job.handler(item)
+                await self._job.handler(claim.item, claim.priority)
         except Exception as raised:  # noqa: BLE001 - the work of a job may fail in any way
             error = cause(raised)
-        self._active.discard(item)
-        self._outcomes.append(self._judged(item, error, batch, begun=begun))
+        self._active.discard(claim.item)
+        self._outcomes.append(self._judged(claim, error, batch, begun=begun))
         self._job.queue.stirred.set()
 
     def _judged(
-        self, item: str, error: Exception | None, batch: _Batch, *, begun: float
+        self, claim: Claim, error: Exception | None, batch: _Batch, *, begun: float
     ) -> Outcome:
+        item = claim.item
         if error is None or isinstance(error, NotFoundError):
             batch.done += 1
             self._it_answers(begun)
@@ -231,7 +260,8 @@ class Workers:
             self._rest(error)
             return Outcome(item=item, kind="released")
         why = code(error)
-        if why not in batch.failed:
+        # What has failed before is no news, or a day without internet would be a page of them.
+        if why not in batch.failed and not claim.attempts:
             if why == INTERNAL:
                 _log.error("An item of %s broke", self._job.name, exc_info=error)
             else:
@@ -241,13 +271,21 @@ class Workers:
 
     # --- the rest ---------------------------------------------------------------------------------
 
+    @property
+    def _rest_left(self) -> timedelta:
+        """How long it still is; less than a microsecond is nothing."""
+        return max(timedelta(seconds=self._rests_until - _loop_time()), _NONE)
+
     def _rest(self, error: Exception) -> None:
         now = _loop_time()
         record = self._records.of(self._job.name)
         # Several that come back with the same news are one rest, as is one tried in spite of it.
         rests = record.rests if self.rests else record.rests + 1
-        length = asked_wait(
-            getattr(error, "retry_after", None), failures=rests, jitter=self._jitter()
+        jitter = self._jitter()
+        asked = getattr(error, "retry_after", None)
+        length = max(
+            asked_wait(asked, failures=rests, jitter=jitter, longest=_LONGEST_REST),
+            wait_after(rests - _PATIENT, jitter=jitter, longest=_LONGEST_REST),
         )
         if self.rests and now + length.total_seconds() <= self._rests_until:
             return
@@ -289,6 +327,8 @@ class Workers:
 
     def _end(self) -> None:
         """Note what became of the batch, once there is no more of it."""
+        if self._hurried and self._fed():
+            return
         batch = self._batch
         if batch is None and self._hurried:
             batch = _Batch(started=self._clock(), begun=_loop_time())  # somebody asked: of nothing

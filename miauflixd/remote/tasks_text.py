@@ -41,7 +41,11 @@ def _state(task: Answer, now: datetime) -> str:
         case "running":
             return f"running for {length}"
         case "resting":
-            return f"resting for {length}: {task['reason']}"
+            # What the last run came to stands below.
+            last = (task["last_run"] or {}).get("result") or ""
+            return f"resting for {length}" + (
+                "" if task["reason"] in last else f": {task['reason']}"
+            )
         case state:
             return str(state)
 

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from aiohttp import hdrs, web
@@ -67,6 +68,7 @@ from miauflixd.web.keys import (
     UPTIME,
     VERSION,
     WATCHING,
+    Asset,
 )
 from miauflixd.web.limits import Limits
 from miauflixd.web.ports import (
@@ -222,7 +224,8 @@ def build(
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)
-    app[DESCRIPTION] = page.made(openapi.describe(EVERY_ROUTE, version=version), "application/json")
+    description: Callable[[], Asset] = cache(partial(_description, version))
+    app[DESCRIPTION] = description
     app[ROUTES] = routes
     app.on_response_prepare.append(dress)
     app.on_response_prepare.append(remember_start)
@@ -239,3 +242,7 @@ def _routed(app: web.Application, routes: Sequence[Route]) -> Mapping[AbstractRo
         for method in methods:
             routed[resource.add_route(method, route.handler)] = route
     return routed
+
+
+def _description(version: str) -> Asset:
+    return page.made(openapi.describe(EVERY_ROUTE, version=version), "application/json")

@@ -36,6 +36,7 @@ _TIGHT = 5 * 2**30
 """Bytes above the minimum below which it is time to think about the disk: a film."""
 
 _MIB = 2**20
+_GIB = 2**30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,13 +86,13 @@ class Doctor:
             message = f"The disk cannot be asked for its room: {error.strerror}."
             suggestion = "Look whether it is there: `df`, `dmesg`."
             return [Check(id="disk", state="error", message=message, suggestion=suggestion)]
-        message = f"{room.free // _MIB} MiB of the disk are free."
+        message = f"{_size(room.free)} of the disk are free."
         if room.free >= room.minimum + _TIGHT:
             return [Check(id="disk", state="ok", message=message)]
         if room.free >= room.minimum:
             suggestion = "Make room soon: remove what nobody watches any more."
             return [Check(id="disk", state="warning", message=message, suggestion=suggestion)]
-        suggestion = f"Downloads stop below {room.minimum // _MIB} MiB; make room."
+        suggestion = f"Downloads stop below {_size(room.minimum)}; make room."
         return [Check(id="disk", state="error", message=message, suggestion=suggestion)]
 
     async def _of_the_providers(self) -> Sequence[Check]:
@@ -105,11 +106,14 @@ class Doctor:
         ]
         if not failing:
             return [Check(id="tasks", state="ok", message="All that goes on by itself works.")]
+        by_reason: dict[str, list[str]] = {}
+        for task in failing:
+            by_reason.setdefault(_sentence(task.reason), []).append(task.name)
         return [
             Check(
                 id="tasks",
                 state="warning",
-                message=" ".join(f"{task.name}: {task.reason.rstrip('.')}." for task in failing),
+                message=" ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items()),
                 suggestion="They are tried again by themselves; the log tells more.",
             )
         ]
@@ -124,6 +128,14 @@ def _of_a_provider(state: ProviderState) -> Check:
     return Check(
         id=f"provider_{state.name}",
         state=_OF_PROVIDERS[state.condition],
-        message=state.reason,
-        suggestion="" if state.condition == "ok" else state.next,
+        message=_sentence(state.reason),
+        suggestion="" if state.condition == "ok" else _sentence(state.next),
     )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _size(size: int) -> str:
+    return f"{size / _GIB:.1f} GiB" if size >= _GIB else f"{size // _MIB} MiB"

@@ -134,6 +134,12 @@ class TheLibrary:
             yield (one async for batch in batches for one in library_events(batch, self._user_id))
 
 
+def _own(text: str, user_id: UserId | None) -> list[str]:
+    """Return what stands before the name of whom it concerns, if it concerns this one."""
+    what, _, whose = text.partition(":")
+    return [what] if whose in {"", user_id} else []
+
+
 def library_events(changed: Sequence[str], user_id: UserId | None) -> Iterator[bytes]:
     """Yield what a user is told of these changes in the library.
 
@@ -146,8 +152,8 @@ def library_events(changed: Sequence[str], user_id: UserId | None) -> Iterator[b
     home = False
     for one in changed:
         match one.split(":", 1):
-            case ["list", slug]:
-                lists.append(slug)
+            case ["list", rest]:
+                lists += _own(rest, user_id)
             case ["title", title_id]:
                 titles.append(title_id)
             case ["home"]:

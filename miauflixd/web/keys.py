@@ -61,7 +61,8 @@ VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 METRICS: web.AppKey[CollectorRegistry] = web.AppKey("metrics")
 ASSETS: web.AppKey[Mapping[str, Asset]] = web.AppKey("assets")
-DESCRIPTION: web.AppKey[Asset] = web.AppKey("description")
+DESCRIPTION: web.AppKey[Callable[[], Asset]] = web.AppKey("description")
+"""Makes it when it is called first, which takes a while; from any thread."""
 ROUTES: web.AppKey[Mapping[AbstractRoute, Route]] = web.AppKey("routes")
 
 # Of a request; set before any handler is called.

@@ -38,8 +38,9 @@ class ConnectionLimits:
     idle: float = 75.0
     """Seconds that a connection may say nothing, at first or between requests; as in nginx."""
 
-    line: int = 8190
-    """Bytes of the request line, and of one header."""
+    line: int = 16 * 2**10
+    """Bytes of the request line, and of one header: whoever searches for 10 KB of words is told
+    that there is nothing, and not that the address is too long."""
 
     headers: int = 64
     """Headers of one request; browsers behind proxies send 30."""

@@ -72,7 +72,7 @@ def page_of_sorted(
     )
 
 
-def cursor_for(key: tuple[float | str, str | int]) -> str:
+def cursor_for(key: tuple[float | str, ...]) -> str:
     """Return a cursor that says: behind this."""
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
@@ -87,14 +87,16 @@ def key_in(cursor: str) -> tuple[float, str]:
     return found
 
 
-def place_in(cursor: str) -> tuple[float | str, int]:
-    """Return what a cursor was made from that ends in a number.
+def place_in(cursor: str, order: str) -> tuple[float | str, int]:
+    """Return the value and the number that a cursor was made from, behind the name of an order.
 
     Raises:
-        InvalidFieldsError: it is none of ours.
+        InvalidFieldsError: it is none of ours, or was given out for another order.
     """
-    found: tuple[float | str, int] = _read(cursor, tuple[float | str, int])
-    return found
+    found: tuple[str, float | str, int] = _read(cursor, tuple[str, float | str, int])
+    if found[0] != order:
+        raise _foreign()
+    return found[1:]
 
 
 def _read(cursor: str, kind: Any) -> Any:
@@ -102,6 +104,8 @@ def _read(cursor: str, kind: Any) -> Any:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=kind)
     except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
-        raise InvalidFieldsError(
-            FieldProblem("cursor", "This is no cursor of this list")
-        ) from error
+        raise _foreign() from error
+
+
+def _foreign() -> InvalidFieldsError:
+    return InvalidFieldsError(FieldProblem("cursor", "This is no cursor of this list"))

@@ -247,8 +247,9 @@ class Library(Protocol):
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, ...]]]:
         """Follow it: whenever something has changed, all that has since the last time.
 
-        `title:movie:7`, `list:tmdb-movies-popular`; `home` for everybody's first page, `home:<user
-        id>` for somebody's; `progress:<user id>:movie:7`.
+        `title:movie:7`, `list:tmdb-movies-popular`, `list:<slug>:<user id>` of somebody's own;
+        `home` for everybody's first page, `home:<user id>` for somebody's; `progress:<user
+        id>:movie:7`.
         """
         ...
 
@@ -316,6 +317,10 @@ class Catalogue(Protocol):
 
     def audience(self, user: User | None) -> Audience:
         """Return for whom answers to somebody are; `None`: the machine's own administrator."""
+        ...
+
+    def limit_of(self, rating: str) -> int:
+        """Return the highest age that a certification lets through where this house is."""
         ...
 
     async def cards(

@@ -74,7 +74,8 @@ class MeShape(Struct, frozen=True, kw_only=True):
     display_name: str
     role: Role
     max_rating: str | None
-    language: str
+    language: str | None
+    """To read; `null`: that of the house."""
     quality: Quality
     audio_languages: list[str]
     subtitle_languages: list[str]
@@ -105,7 +106,7 @@ class MePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be different about oneself."""
 
     display_name: DisplayName | UnsetType = UNSET
-    language: Language | UnsetType = UNSET
+    language: Language | UnsetType | None = UNSET
     quality: Quality | UnsetType = UNSET
     audio_languages: Languages | UnsetType = UNSET
     subtitle_languages: Languages | UnsetType = UNSET

@@ -2,9 +2,14 @@
 
 import sys
 
-from tests.bench import api, shelf, stream
+from tests.bench import api, catalogue, shelf, stream
 
-_BENCHES = {"api": api.main, "shelf": shelf.main, "stream": stream.main}
+_BENCHES = {
+    "api": api.main,
+    "catalogue": catalogue.main,
+    "shelf": shelf.main,
+    "stream": stream.main,
+}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in _BENCHES:

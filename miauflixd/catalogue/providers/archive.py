@@ -5,7 +5,7 @@ out most of what there is: so an answer that has become much shorter is not beli
 been given several times. And what is not sorted to the last key comes twice, or never.
 """
 
-import time
+import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -81,7 +81,7 @@ class Archive:
         wanted: bool,
         wider: bool,
         clock: Clock,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] | None = None,
         rows: Sequence[archive_reviewed.Row] | None = None,
     ) -> None:
         """Read what comes with this version, which blocks for a moment.
@@ -91,14 +91,14 @@ class Archive:
             wanted: whether the settings want it at all.
             wider: whether they want what nobody has looked at.
             clock: the time of day.
-            monotonic: seconds, by which answers age.
+            monotonic: seconds, by which answers age; the running loop's by default.
             rows: what was looked at, if not what comes with this version.
         """
         self._api = api
         self._wanted = wanted
         self._wider = wider
         self._clock = clock
-        self._monotonic = monotonic
+        self._monotonic = monotonic or asyncio.get_running_loop().time
         found = archive_reviewed.rows() if rows is None else rows
         self._rows = {row.slug: row for row in found}
         self._reviewed = archive_reviewed.by_identifier(found)

@@ -46,6 +46,11 @@ class Health:
         )
 
     @property
+    def is_off(self) -> bool:
+        """Whether the settings do not want it; what comes of earlier questions is no news then."""
+        return self._state.condition == "off"
+
+    @property
     def failing(self) -> bool:
         """Whether it is known not to answer, so that insisting is useless."""
         return self._state.condition == "failing"
@@ -68,6 +73,8 @@ class Health:
 
     def worked(self) -> None:
         """Take note of an answer that could be used."""
+        if self.is_off:
+            return
         self._failures = 0
         if self._reported:
             logger.info("%s answers again", self._company)
@@ -76,6 +83,8 @@ class Health:
 
     def failed(self, reason: str) -> None:
         """Take note that a question got no answer, or a useless one, also when asked again."""
+        if self.is_off:
+            return
         self._failures += 1
         # Who has answered before may fail to once or twice; who never has is not there.
         if self._failures >= _FAILURES or self.state().condition != "ok":
@@ -84,11 +93,15 @@ class Health:
 
     def refused(self, reason: str) -> None:
         """Take note that our key is not accepted."""
+        if self.is_off:
+            return
         self._report("refused", "%s does not accept the key that the settings have for it")
         self._change("refused", reason, self._refusal)
 
     def rests(self, seconds: float) -> None:
         """Take note that it wants to be left alone for so long."""
+        if self.is_off:
+            return
         self._rested = max(self._rested, self._clock() + timedelta(seconds=seconds))
         until = self._rested.isoformat(sep=" ", timespec="seconds")
         self._change("resting", "It was asked too often", f"It is asked again after {until}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import (
     AsyncIterator,
@@ -24,7 +23,7 @@ from miauflixd.catalogue.providers.answers import Answers, Kept
 from miauflixd.catalogue.providers.flights import Flights
 from miauflixd.catalogue.providers.health import Health
 from miauflixd.catalogue.providers.pace import Pace, Ticket
-from miauflixd.catalogue.providers.provider import ProviderUnavailableError
+from miauflixd.catalogue.providers.provider import ProviderOffError, ProviderUnavailableError
 from miauflixd.catalogue.providers.replies import (
     NOT_MODIFIED,
     Failure,
@@ -153,7 +152,7 @@ class PoliteApi:
         person_within: float = _PERSON_WITHIN,
         delays: Sequence[float] = DELAYS,
         keep: int = _KEEP,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> AsyncIterator[Self]:
@@ -174,7 +173,7 @@ class PoliteApi:
             person_within: seconds that somebody waits who waits for just this, whatever it takes.
             delays: seconds, on average, before each further attempt.
             keep: bytes of answers that are kept in memory.
-            monotonic: seconds, by which answers age.
+            monotonic: seconds, by which answers age; the running loop's by default.
             sleep: waits between attempts.
             jitter: a random number from 0 to 1.
         """
@@ -187,7 +186,7 @@ class PoliteApi:
                 pace=pace,
                 posts=posts or pace,
                 health=Health(name=name, company=company, refusal=refusal, clock=clock),
-                answers=Answers(limit=keep, monotonic=monotonic),
+                answers=Answers(limit=keep, monotonic=monotonic or asyncio.get_running_loop().time),
                 flights=flights,
                 headers=headers,
                 within=within,
@@ -357,6 +356,8 @@ class PoliteApi:
         delays = iter(() if self.health.failing else request.delays)
         while True:
             async with pace.turn(ticket):
+                if self.health.is_off:  # since it was asked for, perhaps with a key that is gone
+                    raise ProviderOffError(f"{self._company} is not to be asked any more")
                 result = await self._once(request)
             if isinstance(result, Reply):
                 return result

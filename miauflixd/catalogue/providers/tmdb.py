@@ -181,7 +181,11 @@ class Tmdb:
         own = {"language": self._locale, "page": str(number), **wanted.query}
         if wanted.regional:
             own["region"] = self._region
-        answer = await self._get(wanted.path, own, Paged, Priority.ROUTINE)
+        # Before details, of which a new house asks hundreds: without its lists the home is empty.
+        answer = await self._get(wanted.path, own, Paged, Priority.ON_SCREEN)
+        if whole_number(answer.total_pages) is None:
+            # Taken for the only page, it would make a long list a short one.
+            raise nonsense(COMPANY)
         return Page(items=self._briefs(answer.results, wanted.kind), pages=_pages(answer))
 
     async def details(self, kind: Kind, ids: OutsideIds, *, priority: Priority) -> Facts:

@@ -20,6 +20,7 @@ from miauflixd.catalogue.providers.provider import (
     ProviderRefusedError,
     ProviderUnavailableError,
 )
+from miauflixd.catalogue.providers.trakt_history_shapes import ActivitiesAnswer
 from miauflixd.catalogue.providers.trakt_shapes import DeviceCodeAnswer, OauthProblem, TokenAnswer
 from miauflixd.catalogue.settings import TRAKT
 from miauflixd.errors import MiauflixdError
@@ -43,9 +44,6 @@ _LIMIT = 4 * 2**20
 
 _PAGE = 100
 """Entries on one page."""
-
-_PAGES = 5
-"""Pages of one list that are read: nobody looks through more than 500 titles of a row."""
 
 _OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
@@ -162,8 +160,33 @@ class TraktApi:
         if response.status >= _BROKEN or response.status == _TOO_MANY:
             self._refuse(response)
 
-    async def everything(self, path: str, access: Secret) -> list[msgspec.Raw]:
-        """Return the entries of one of somebody's lists, the first 500.
+    async def activities(self, access: Secret) -> ActivitiesAnswer:
+        """Return when what somebody watches last changed.
+
+        Raises:
+            AccountRefusedError: this token is not accepted.
+            ProviderUnavailableError: anything else.
+        """
+        response = await self._send("GET", "/sync/last_activities", access=access)
+        if response.status not in _OK:
+            self._refuse(response)
+        return self._decoded(response, ActivitiesAnswer)
+
+    async def everything(
+        self,
+        path: str,
+        access: Secret,
+        *,
+        query: Mapping[str, str] | None = None,
+        pages: int,
+    ) -> list[msgspec.Raw]:
+        """Return the entries of one of somebody's lists.
+
+        Args:
+            path: of the list.
+            access: whose.
+            query: what else to say.
+            pages: how many are read at most, each of 100 entries.
 
         Raises:
             AccountRefusedError: this token is not accepted.
@@ -171,9 +194,9 @@ class TraktApi:
             ProviderUnavailableError: anything else.
         """
         found: list[msgspec.Raw] = []
-        for number in range(1, _PAGES + 1):
-            query = urlencode({"page": number, "limit": _PAGE})
-            response = await self._send("GET", f"{path}?{query}", access=access)
+        for number in range(1, pages + 1):
+            asked = urlencode({**(query or {}), "page": number, "limit": _PAGE})
+            response = await self._send("GET", f"{path}?{asked}", access=access)
             if response.status not in _OK:
                 self._refuse(response)
             page = self._decoded(response, list[msgspec.Raw])

@@ -149,6 +149,8 @@ _INDEXES = (
     # Whatever titles can be narrowed down by, so that to count them reads no title.
     "CREATE INDEX titles_filters ON titles (kind, year, age, rating, original_language)",
     "CREATE INDEX title_genres_of ON title_genres (title_id)",
+    # Whether anything points at a title is asked for each that is forgotten.
+    "CREATE INDEX titles_same_as ON titles (same_as) WHERE same_as IS NOT NULL",
     'CREATE INDEX tellings_by ON tellings (provider, "full", gone, checked_at)',
     # To count those that are not, as one count less another.
     "CREATE INDEX episodes_gone ON episodes (id) WHERE gone",

@@ -8,7 +8,6 @@ from aiohttp import web
 from msgspec import structs
 
 from miauflixd.catalogue.browsing import Place, Query
-from miauflixd.catalogue.certifications import limit_of
 from miauflixd.catalogue.model import Audience, GenreSlug, Kind, NoTitleError, OutsideIds, TitleId
 from miauflixd.web.bodies import answer, query
 from miauflixd.web.catalogue_shapes import (
@@ -28,12 +27,13 @@ from miauflixd.web.catalogue_shapes import (
 )
 from miauflixd.web.keys import CATALOGUE, WATCHING
 from miauflixd.web.paging import Page, cursor_for, place_in
+from miauflixd.web.ports import Catalogue
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.title_shapes import CardShape, card_shape, progress_shape
 from miauflixd.web.who import audience
 
-_LAST_SEASON = 9999
-"""The digits that anybody's season has; years are used as numbers too."""
+_DIGITS = 4
+"""Of a season's number: some count years."""
 
 
 async def home(request: web.Request) -> web.Response:
@@ -62,9 +62,9 @@ async def titles(request: web.Request) -> web.Response:
         items = [] if card is None else [card_shape(card)]
         return answer(Page(items=items, next_cursor=None, total=len(items)))
     found = await request.app[CATALOGUE].browse(
-        _which(wanted),
+        _which(wanted, request.app[CATALOGUE]),
         viewer,
-        after=None if wanted.cursor is None else Place(*place_in(wanted.cursor)),
+        after=None if wanted.cursor is None else Place(*place_in(wanted.cursor, wanted.sort)),
         count=wanted.limit,
     )
     return answer(
@@ -72,7 +72,7 @@ async def titles(request: web.Request) -> web.Response:
             items=[card_shape(card) for card in found.cards],
             next_cursor=None
             if found.next is None
-            else cursor_for((found.next.value, found.next.number)),
+            else cursor_for((wanted.sort, found.next.value, found.next.number)),
             total=found.total,
         )
     )
@@ -94,9 +94,8 @@ async def one(request: web.Request) -> web.Response:
 async def season(request: web.Request) -> web.Response:
     show_id = TitleId.parse(request.match_info["title_id"])
     text = request.match_info["number"]
-    if show_id.kind is not Kind.SHOW or not (text.isascii() and text.isdecimal()):
-        raise NoTitleError("There is no such season")
-    if int(text[:5]) > _LAST_SEASON:
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+    if show_id.kind is not Kind.SHOW or not is_number:
         raise NoTitleError("There is no such season")
     viewer = await audience(request)
     view = season_shape(await request.app[CATALOGUE].season(show_id, int(text), viewer))
@@ -113,7 +112,7 @@ def _kind(text: str | None) -> Kind | None:
     return None if text is None else Kind(text)
 
 
-def _which(wanted: TitlesQuery) -> Query:
+def _which(wanted: TitlesQuery, catalogue: Catalogue) -> Query:
     years = (wanted.year_from, wanted.year_to) if wanted.year is None else (wanted.year,) * 2
     return Query(
         kind=_kind(wanted.type),
@@ -121,7 +120,7 @@ def _which(wanted: TitlesQuery) -> Query:
         years=years,
         rating=wanted.rating,
         language=wanted.language,
-        limit=None if wanted.certification is None else limit_of(wanted.certification),
+        limit=None if wanted.certification is None else catalogue.limit_of(wanted.certification),
         order=wanted.sort,
     )
 

@@ -17,10 +17,16 @@ from miauflixd.web.who import audience, own_id
 async def note(request: web.Request) -> web.Response:
     user_id, title_id = own_id(request), _title_id(request)
     said = await json_body(request, ReportShape)
-    if title_id not in await request.app[CATALOGUE].cards([title_id], await audience(request)):
+    cards = await request.app[CATALOGUE].cards([title_id], await audience(request))
+    if (card := cards.get(title_id)) is None:
         raise NoTitleError("There is no such title")
     await request.app[SCROBBLING].note(
-        user_id, title_id, position=said.position, duration=said.duration, state=said.state
+        # As it is called by now: it may have turned out to be another title.
+        user_id,
+        card.id,
+        position=said.position,
+        duration=said.duration,
+        state=said.state,
     )
     return web.Response(status=HTTPStatus.NO_CONTENT)
 

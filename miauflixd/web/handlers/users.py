@@ -77,9 +77,9 @@ async def remove(request: web.Request) -> web.Response:
     user_id = _user_id(request)
     await household.accounts.delete(user_id, actor=actor(request))
     await household.purpose_keys.forget_user(user_id)
+    await request.app[TRAKT].unlink(user_id)  # or it would fill the others again
     await request.app[LISTS].forget_user(user_id)
     await request.app[WATCHING].forget_user(user_id)
-    await request.app[TRAKT].unlink(user_id)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
