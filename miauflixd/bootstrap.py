@@ -7,7 +7,12 @@ thread and no event loop, `give_up_privileges` makes three rooms of one process.
 import os
 import pwd
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +28,8 @@ from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
-from miauflixd.egress.clients import host_client
+from miauflixd.egress.client import HttpClient
+from miauflixd.egress.clients import host_client, open_client, tunnel_client
 from miauflixd.errors import SettingsError
 from miauflixd.jobs.catalogue import catalogue_work
 from miauflixd.jobs.job import Job
@@ -32,11 +38,13 @@ from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
+from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.launching import EngineLauncher, PlainLauncher
+from miauflixd.torrents.model import SourceId
 from miauflixd.torrents.passage import Passage
 from miauflixd.torrents.service import Torrents, engine_settings
 from miauflixd.torrents.settings import TorrentsSettings
@@ -59,6 +67,9 @@ from miauflixd.vault.sealing import Sealer
 from miauflixd.web import application as web_application
 from miauflixd.web import server as web_server
 from miauflixd.web.settings import CONTROL_SOCKET, WebSettings
+from miauflixd.web_files.everything import Everything
+from miauflixd.web_files.service import WebSources
+from miauflixd.web_files.store import WebSourceStore
 
 _DATABASE = "miauflixd.sqlite3"
 
@@ -68,7 +79,7 @@ class Application:
     """What the daemon says about the running house."""
 
     url: str
-    torrents: Torrents
+    torrents: Everything
     tunnel: Tunnel | NoTunnel
 
     def status_line(self) -> str:
@@ -153,6 +164,20 @@ async def application(
         engine = await stack.enter_async_context(
             EngineProcess.open(engine_settings(config.torrents), launcher=launcher)
         )
+        changes = Changes[SourceId]()
+        web_sources = await stack.enter_async_context(
+            WebSources.open(
+                settings=config.torrents,
+                store=WebSourceStore(database=database, sealer=sealer, clock=_now),
+                downloads=downloads,
+                http={
+                    "tunnel": await stack.enter_async_context(_tunnel_http(tunnel, engine)),
+                    "host": http,
+                },
+                changes=changes,
+                clock=_now,
+            )
+        )
         torrents = await stack.enter_async_context(
             Torrents.open(
                 settings=config.torrents,
@@ -160,9 +185,13 @@ async def application(
                 store=sources,
                 downloads=downloads,
                 boot_id=_boot_id(),
+                changes=changes,
+                elsewhere=web_sources.ids,
             )
         )
+        everything = Everything(torrents=torrents, web_sources=web_sources, changes=changes)
         await stack.enter_async_context(running("torrents", torrents.run))
+        await stack.enter_async_context(running("web sources", web_sources.run))
         passage = Passage(
             tunnel=tunnel,
             torrents=torrents,
@@ -196,7 +225,7 @@ async def application(
 
         disk = Disk(data, minimum=config.torrents.minimum_free)
         preferences.audited_by(household.audit)
-        preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
+        preferences.on_change("torrents", partial(_configure_torrents, passage, web_sources, disk))
         preferences.on_change("vpn", endpoints.configure)
         preferences.on_change("auth", household.configure)
         preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
@@ -205,7 +234,7 @@ async def application(
         app = web_application.build(
             household=household,
             preferences=preferences,
-            torrents=torrents,
+            torrents=everything,
             tunnel=tunnel,
             endpoints=endpoints,
             disk=disk,
@@ -222,11 +251,14 @@ async def application(
         )
         url = await stack.enter_async_context(web_server.serve(app, _with_control(config.web)))
         await household.setup_code.announce()
-        yield Application(url=url, torrents=torrents, tunnel=tunnel)
+        yield Application(url=url, torrents=everything, tunnel=tunnel)
 
 
-def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
+def _configure_torrents(
+    passage: Passage, web_sources: WebSources, disk: Disk, settings: TorrentsSettings
+) -> None:
     passage.configure(settings)
+    web_sources.configure(settings)
     disk.minimum = settings.minimum_free
 
 
@@ -236,6 +268,15 @@ def _configure_catalogue(
     library.configure(settings)
     with suppress(AlreadyRunningError):  # and will ask whoever is on by then
         timetable.trigger("refresh_lists")
+
+
+def _tunnel_http(
+    tunnel: Tunnel | NoTunnel, engine: EngineProcess
+) -> AbstractAsyncContextManager[HttpClient]:
+    """Return the client for whatever concerns the swarm."""
+    if isinstance(tunnel, NoTunnel):
+        return open_client()  # as the swarm itself goes: somebody has said so
+    return tunnel_client(opener=engine, road=tunnel)
 
 
 def _upkeep(config: Config, *, database: Database, household: Household) -> list[Job]:

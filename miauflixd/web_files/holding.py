@@ -35,11 +35,6 @@ class Holding:
         self._closed = False
 
     @property
-    def known(self) -> bool:
-        """Whether it is known what the file is."""
-        return self.facts is not None
-
-    @property
     def etag(self) -> str:
         """A strong validator of this version of the file, for our own clients."""
         digest = hashlib.sha256(repr(self.facts).encode()).hexdigest()[:16]
@@ -49,6 +44,7 @@ class Holding:
         """Take over what was stored."""
         self._know(facts, local)
         self.blocks.restore(have)
+        self.dirty = False
 
     async def learn(self, facts: Facts) -> None:
         """Take over what the server says of the file.
@@ -57,16 +53,8 @@ class Holding:
             ChangedError: that is not the one of which we have a part.
             OSError: there is no place for it on the disk.
         """
-        if not self.known:
-            local = await asyncio.to_thread(LocalFile.open, self.path, size=facts.size)
-            if self._closed:
-                local.close()
-                raise SourceFailedError("This source is not here any more")
-            if not self.known:  # nor did another answer say so meanwhile
-                self._know(facts, local)
-                self.dirty = True
-                return
-            local.close()
+        if self.facts is None:
+            self._know(facts, await asyncio.to_thread(LocalFile.open, self.path, size=facts.size))
         if self.facts is not None and not self.facts.fit(facts):
             raise ChangedError("The file was replaced at its server; it starts anew when played")
 
@@ -104,6 +92,10 @@ class Holding:
             self._local.close()
 
     def _know(self, facts: Facts, local: LocalFile) -> None:
+        """Take over what the file is, unless another answer has said so meanwhile."""
+        if self._closed or self.facts is not None:
+            local.close()
+            return
         file = self.blocks.file
-        self.facts, self._local = facts, local
+        self.facts, self._local, self.dirty = facts, local, True
         self.blocks = Blocks(index=file.index, name=file.name, size=facts.size)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,11 @@ class WebSources:
             TunnelDownError: there is no way out.
         """
         return await probe(file, http=self._http[via], allow=own)
+
+    @property
+    def ids(self) -> Collection[SourceId]:
+        """The ids of all of them."""
+        return self._known.keys()
 
     def __contains__(self, source_id: object) -> bool:
         return source_id in self._known
