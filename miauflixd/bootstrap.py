@@ -110,7 +110,7 @@ def give_up_privileges(config: Config) -> KeeperHandle | None:
 
 
 @asynccontextmanager
-async def application(
+async def application(  # noqa: PLR0915 -- one for each part of the house, in reading order
     config: Config, *, keeper: KeeperHandle | None = None
 ) -> AsyncIterator[Application]:
     """Build miauflixd from its settings and run it for the length of the block.

@@ -23,11 +23,11 @@ from miauflixd.torrents.reader import NoDataError, SourceFailedError
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.tunnel.errors import TunnelDownError
 from miauflixd.vault.sealing import Sealer
-from miauflixd.web_files import copies
+from miauflixd.web_files import copies, service
 from miauflixd.web_files.local_file import LocalFile
 from miauflixd.web_files.model import BLOCK, BadWebSourceError, WebContent, WebFile
 from miauflixd.web_files.service import WebSources
-from miauflixd.web_files.store import WebSourceStore
+from miauflixd.web_files.store import StoredWebSource, WebSourceStore
 from tests.range_fake import RangeServer, serving
 from tests.torrent_files import noise
 
@@ -55,6 +55,7 @@ class House:
 
     def __init__(self, folder, server: RangeServer) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         shutil.copy(self.database, folder)
         self.server = server
         self.settings = TorrentsSettings(minimum_free=0, no_data_timeout=5)
@@ -279,17 +280,34 @@ async def test_what_is_complete_plays_without_its_server_after_a_restart(tmp_pat
         assert await house.read(source_id) == FILM
 
 
-async def test_only_what_was_saved_is_trusted_after_a_crash(tmp_path, server):
-    house = House(tmp_path, server)
-    async with house.open():
-        source_id = await house.add()
-        await house.read(source_id, 0, 2 * MIB)
-    path = house.downloads.path(source_id) / "0"
-    with path.open("r+b") as file:  # bytes of which nobody has said that they are whole
-        file.seek(5 * MIB)
-        file.write(b"half a block")
-    async with house.open():
-        assert await house.read(source_id) == FILM
+async def test_a_crash_leaves_nothing_that_is_trusted_and_wrong(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(service, "_TIDY_EVERY", 0.01)
+    before, after = House(tmp_path / "before", server), House(tmp_path / "after", server)
+    async with before.open():
+        source_id = await before.add()
+        for stop in (MIB, 3 * MIB, 5 * MIB):
+            await before.read(source_id, 0, stop)
+        # What would be there if the process were gone now.
+        shutil.copytree(before.folder, after.folder, dirs_exist_ok=True)
+    (stored,) = await saved_in(after)
+    assert len(trusted(stored)) * BLOCK >= MIB
+    content = bytearray(after.on_disk(source_id))
+    for block in range(len(content) // BLOCK + 1):
+        if block not in trusted(stored):  # of these nobody has said that they are whole
+            content[block * BLOCK : (block + 1) * BLOCK] = b"?" * BLOCK
+    (after.downloads.path(source_id) / "0").write_bytes(content[: len(FILM)])
+    async with after.open():
+        assert await after.read(source_id) == FILM
+
+
+async def saved_in(house: House) -> list[StoredWebSource]:
+    async with house.open(run=False):
+        return await house.store.all()
+
+
+def trusted(stored: StoredWebSource) -> set[int]:
+    have = stored.files[0].have
+    return {block for block in range(8 * len(have)) if have[block // 8] & 0x80 >> block % 8}
 
 
 @pytest.mark.parametrize("damage", ["gone", "shorter", "a link"])
@@ -505,12 +523,10 @@ async def test_where_a_redirect_led_to_is_asked_directly_until_it_is_gone(tmp_pa
             assert await house.read(source_id) == FILM
 
 
-async def test_a_tunnel_that_is_down_is_said_so(tmp_path, server, monkeypatch):
+async def test_a_tunnel_that_is_down_is_said_so(tmp_path, server):
     class Down:
-        @asynccontextmanager
-        async def stream(self, *_args, **_kwargs):
+        def stream(self, *_args, **_kwargs):
             raise TunnelDownError("The VPN tunnel is down: it is being built")
-            yield
 
     async with House(tmp_path, server).open() as house:
         house.sources._http = {"tunnel": Down(), "host": Down()}

@@ -29,8 +29,8 @@ _SLACK = 2**20
 """Bytes that a reader rather waits for than has a new connection made."""
 
 _STARVING = 4 * 2**20
-"""Bytes by which what is under way must be farther ahead of its reader than what another one waits
-for, to be given up for that."""
+"""Bytes by which what is under way must be ahead of its reader to be given up for another one who
+waits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,9 +90,9 @@ def plan(
         if len(kept) + len(begin) < lanes:
             begin.append(segment)
             continue
-        # All lanes are in use; may be for what is far ahead of others.
+        # All lanes are in use; for somebody who waits, what is far ahead of others is given up.
         farthest = max(kept, key=lambda one: _distance(one, readings), default=None)
-        if farthest is None or _distance(farthest, readings) < distance + _STARVING:
+        if distance or farthest is None or _distance(farthest, readings) < _STARVING:
             break
         kept.remove(farthest)
         cancel.append(farthest)
