@@ -198,6 +198,7 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
             engine=engine,
             settings=config.torrents,
             ask_for_port=config.vpn.port_forwarding,
+            activity=lambda: everything.activity,
         )
         await stack.enter_async_context(running("passage", passage.run))
 

@@ -23,7 +23,7 @@ from miauflixd.torrents.reader import NoDataError, SourceFailedError
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.tunnel.errors import TunnelDownError
 from miauflixd.vault.sealing import Sealer
-from miauflixd.web_files import copies, service
+from miauflixd.web_files import service, troubles
 from miauflixd.web_files.local_file import LocalFile
 from miauflixd.web_files.model import BLOCK, BadWebSourceError, WebContent, WebFile
 from miauflixd.web_files.service import WebSources
@@ -118,7 +118,7 @@ async def read(reader, start: int = 0, stop: int | None = None) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch):
-    monkeypatch.setattr(copies, "_PAUSES", (0.01,))
+    monkeypatch.setattr(troubles, "_PAUSES", (0.01,))
 
 
 @pytest.fixture

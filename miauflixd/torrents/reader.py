@@ -100,7 +100,14 @@ class Reader:
     """
 
     def __init__(
-        self, *, content: Content, layout: Layout, file: SourceFile, path: Path, etag: str
+        self,
+        *,
+        content: Content,
+        layout: Layout,
+        file: SourceFile,
+        path: Path,
+        etag: str,
+        longest: int = _SPAN_MAXIMUM,
     ) -> None:
         """Stand at no position yet.
 
@@ -110,7 +117,9 @@ class Reader:
             file: in that layout.
             path: where its bytes are.
             etag: a strong validator, in its quotes.
+            longest: bytes of a span; what is fetched ahead is not to be sent in one.
         """
+        self._longest = longest
         self._content = content
         self._layout = layout
         self._path = path
@@ -146,7 +155,7 @@ class Reader:
                 yield Span(opened, at.position, ready)
                 took = loop.time() - began
                 _note_rate(at, ready, took)
-                length = _next_length(length, took)
+                length = min(_next_length(length, took), self._longest)
                 at.position += ready
                 self._content.moved()
         finally:

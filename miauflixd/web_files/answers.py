@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from miauflixd.errors import MiauflixdError
+from miauflixd.errors import UnavailableError
 from miauflixd.runtime.http_headers import header, retry_after
 from miauflixd.web_files.model import MAX_SIZE, Facts
 
@@ -14,7 +14,7 @@ _LONGEST = 512
 """Characters of a validator. Longer ones are nobody's, and are kept for nobody."""
 
 
-class AnswerError(MiauflixdError):
+class AnswerError(UnavailableError):
     """An answer without the bytes that were asked for; a sentence for people, without an address.
 
     Nobody outside hears of it but by what becomes of it: a source that fails, or is slow.

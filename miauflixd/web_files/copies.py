@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miauflixd.egress.errors import EgressError
 from miauflixd.errors import MiauflixdError, StorageFullError
 from miauflixd.torrents.active import Position
 from miauflixd.torrents.pieces import Pieces
@@ -23,27 +22,18 @@ from miauflixd.web_files.model import BLOCK, Facts, WebFile
 from miauflixd.web_files.plan import Reading, Segment
 from miauflixd.web_files.ports import Http
 from miauflixd.web_files.servers import Servers, connected
+from miauflixd.web_files.troubles import Troubles
 
 logger = logging.getLogger(__name__)
 
 _FIRST = 2**20
 """Bytes of the request by which a file is met."""
 
-_PAUSES = (0.25, 1.0, 2.0, 4.0, 8.0)
-"""Seconds after the first trouble in a row, the second, and so on."""
-
-_NONSENSE = 5
-"""Answers in a row that make no sense, after which it is no accident; with the pauses, seven
-seconds."""
-
 _WITHOUT_ROAD = 10.0
 """Seconds without a tunnel after which nobody begins to wait for data any more."""
 
 _REPLAN_EVERY = 0.05
 """Seconds between plans while readers merely move on."""
-
-_HOPELESS = frozenset({"refused", "tls"})
-"""Reasons of `EgressError` that are the same in a minute."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -82,16 +72,6 @@ class Circumstances:
     """Seconds without a byte after which a reader is told so."""
 
 
-@dataclass(eq=False, kw_only=True)
-class Trouble:
-    """Why nothing comes at the moment."""
-
-    error: MiauflixdError
-    again_at: float
-    """When it is tried again, on the loop's clock."""
-    in_a_row: int = 1
-
-
 class Copy:
     """One file.
 
@@ -106,7 +86,7 @@ class Copy:
         self.failure: str | None = None
         self.no_room = False
         self.closed = False
-        self.trouble: Trouble | None = None
+        self.troubles = Troubles()
         self.received = 0
         """Bytes that have come in."""
         self.rate = 0
@@ -167,7 +147,7 @@ class Copy:
     @property
     def again_at(self) -> float:
         """Before when nothing is asked for, on the loop's clock."""
-        return max(self.trouble.again_at if self.trouble else 0.0, self._server.rests_until)
+        return max(self.troubles.again_at, self._server.rests_until)
 
     @property
     def preloads(self) -> bool:
@@ -204,7 +184,8 @@ class Copy:
     async def meet(self, patience: float) -> None:
         """Have the server say what the file is, unless it has, or all of it is here.
 
-        Returns early when it is clear that this will not be.
+        Returns early when it is clear that this will not be, and at the first trouble when it has
+        been known for some time: then what is here can be played.
 
         Args:
             patience: seconds to wait.
@@ -215,7 +196,8 @@ class Copy:
         deadline = loop.time() + patience
         try:
             while not (self._met or self.complete or self.over or self.no_room):
-                if loop.time() >= deadline or self._is_hopeless(deadline):
+                known_enough = self.facts is not None and self.troubles.error is not None
+                if known_enough or loop.time() >= deadline or self._is_hopeless(deadline):
                     return
                 await self._wait(deadline)
         finally:
@@ -280,12 +262,9 @@ class Copy:
             await self._wait(deadline)
 
     def _patience(self, *, begun: bool) -> float:
-        down = self.trouble is not None and isinstance(self.trouble.error, TunnelDownError)
-        return (
-            min(self._around.patience, _WITHOUT_ROAD)
-            if down and not begun
-            else (self._around.patience)
-        )
+        if self.troubles.no_road and not begun:
+            return min(self._around.patience, _WITHOUT_ROAD)
+        return self._around.patience
 
     def _is_hopeless(self, deadline: float) -> bool:
         """Whether the server wants to be left alone for longer than somebody waits."""
@@ -298,11 +277,12 @@ class Copy:
             return SourceFailedError(
                 f"{self.host} wants to be left alone for {seconds:.0f} more seconds"
             )
-        if self.trouble is None:
+        error = self.troubles.error
+        if error is None:
             return NoDataError(f"Nothing came from {self.host} for too long")
-        if isinstance(self.trouble.error, TunnelDownError):
-            return TunnelDownError(str(self.trouble.error))
-        return NoDataError(f"Nothing came from {self.host} for too long: {self.trouble.error}")
+        if isinstance(error, TunnelDownError):
+            return TunnelDownError(str(error))
+        return NoDataError(f"Nothing came from {self.host} for too long: {error}")
 
     def not_met(self) -> MiauflixdError:
         """Return why a file whose facts are wanted has none."""
@@ -375,7 +355,7 @@ class Copy:
         if not readings and self._around.may_preload():
             readings = self._preload_readings()
         lanes = 1
-        if self._readers and self._met and self.trouble is None:
+        if self._readers and self._met and self.troubles.error is None:
             lanes = self._server.lanes(len(self._under_way))
         under_way = {
             one.fetch.segment: one
@@ -442,10 +422,8 @@ class Copy:
 
     def _on_bytes(self, count: int) -> None:
         self.received += count
-        now = self._last_arrival = asyncio.get_running_loop().time()
-        if self.trouble is not None and now >= self.trouble.again_at:
-            # Before that, it comes by another connection than the one that had it.
-            self.trouble = None
+        self._last_arrival = asyncio.get_running_loop().time()
+        self.troubles.over(now=self._last_arrival)
 
     def _on_blocks(self) -> None:
         self._announce()
@@ -454,22 +432,13 @@ class Copy:
     # --- what goes wrong --------------------------------------------------------------------------
 
     def _on_trouble(self, error: MiauflixdError) -> None:
-        in_a_row = self.trouble.in_a_row + 1 if self.trouble else 1
-        final = (isinstance(error, AnswerError) and error.final) or (
-            isinstance(error, EgressError) and error.reason in _HOPELESS
-        )
-        nonsense = (isinstance(error, AnswerError) and not error.busy) or (
-            isinstance(error, EgressError) and error.reason == "protocol"
-        )
-        if final or (nonsense and in_a_row >= _NONSENSE):
-            self._fail(str(error))
-            return
         now = asyncio.get_running_loop().time()
-        pause = _PAUSES[min(in_a_row, len(_PAUSES)) - 1]
         if isinstance(error, AnswerError) and error.retry_after is not None:
             self._server.rests_until = now + error.retry_after
-        self.trouble = Trouble(error=error, again_at=now + pause, in_a_row=in_a_row)
-        self._announce()
+        if self.troubles.note(error, now=now):
+            self._announce()
+        else:
+            self._fail(str(error))
 
     def _on_disk(self, error: OSError) -> None:
         if is_full(error):

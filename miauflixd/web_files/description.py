@@ -11,7 +11,6 @@ from miauflixd.torrents.model import (
     Source,
     SourceFile,
 )
-from miauflixd.tunnel.errors import TunnelDownError
 from miauflixd.web_files.blocks import bytes_in
 from miauflixd.web_files.condition import Circumstances, activity_of, explain
 from miauflixd.web_files.copies import Copy
@@ -115,16 +114,17 @@ def describe(known: Known, *, now: datetime) -> Source:
 def _circumstances(source: Known, *, known: bool, complete: bool) -> Circumstances:
     copies = source.copies.values()
     wanting = [copy for copy in copies if copy.wanting]
-    troubled = next((copy.trouble for copy in wanting if copy.trouble is not None), None)
-    no_road = troubled is not None and isinstance(troubled.error, TunnelDownError)
+    troubled = next((copy for copy in wanting if copy.troubles.error is not None), None)
+    trouble = None if troubled is None else str(troubled.troubles.error)
+    no_road = troubled is not None and troubled.troubles.no_road
     return Circumstances(
         active=bool(copies),
         known=known,
         complete=complete,
         wanting=bool(wanting),
-        no_road=f"{str(troubled.error).rstrip('.')}." if troubled and no_road else None,
-        trouble=str(troubled.error) if troubled else None,
-        again_in=_seconds_to(max(copy.again_at for copy in wanting)) if troubled else 0.0,
+        no_road=f"{trouble.rstrip('.')}." if trouble and no_road else None,
+        trouble=trouble,
+        again_in=_seconds_to(troubled.again_at) if troubled else 0.0,
         no_room=any(copy.no_room for copy in copies),
         failure=next((copy.failure for copy in copies if copy.failure is not None), None),
     )

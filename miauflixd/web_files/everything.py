@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Literal
 
 from miauflixd.runtime.changes import Changes
 from miauflixd.torrents.model import Source, SourceId
@@ -103,6 +104,11 @@ class Everything:
     def downloads(self) -> int:
         """How many sources want something from others now."""
         return self._torrents.downloads + self._web_sources.downloads
+
+    @property
+    def activity(self) -> Literal["idle", "active", "streaming"]:
+        """How much depends on the ways out."""
+        return "streaming" if self._web_sources.readers else self._torrents.activity
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[SourceId]]:
         """Yield the id of each source that changes, comes or goes, for the length of the block."""

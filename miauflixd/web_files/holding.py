@@ -4,14 +4,14 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from miauflixd.errors import MiauflixdError
+from miauflixd.errors import UnavailableError
 from miauflixd.torrents.reader import SourceFailedError
 from miauflixd.web_files.blocks import Blocks
 from miauflixd.web_files.local_file import LocalFile
 from miauflixd.web_files.model import BLOCK, Facts
 
 
-class ChangedError(MiauflixdError):
+class ChangedError(UnavailableError):
     """What the server has is another file than the one of which we have a part."""
 
     code = "web_file_changed"
@@ -31,6 +31,8 @@ class Holding:
         """Meaningless before the facts are known."""
         self.dirty = False
         """More is here than has been saved."""
+        self.saving = asyncio.Lock()
+        """Held while what is here is saved, or thrown away."""
         self._local: LocalFile | None = None
         self._closed = False
 

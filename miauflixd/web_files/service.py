@@ -23,8 +23,11 @@ from miauflixd.web_files.store import StoredFile, StoredWebSource, WebSourceStor
 
 logger = logging.getLogger(__name__)
 
-_LINGER = 60.0
-"""Seconds after its last reader for which a copy stays open, and its server's word holds."""
+_LINGER = 600.0
+"""Seconds after its last reader for which a copy stays open, and its server's word holds.
+
+A player that has buffered enough closes its connection for minutes, and comes back.
+"""
 
 _TIDY_EVERY = 2.0
 """Seconds between looks at the disk's room, and between savings of what has come: so much is
@@ -36,6 +39,10 @@ _ROOM_AGAIN = 16 * 2**20
 _CONFIRM_WITHIN = 3.0
 """Seconds for a server to say that the file of which a part is here is still the same. What is here
 plays without that too."""
+
+_LONGEST = 4 * 2**20
+"""Bytes that are sent in one go of a file that is not all here: an eighth of what is fetched ahead
+of them, for that begins only where the last ones end."""
 
 Span = tuple[int, int, int]
 """A file's index, and the bytes of it from the second number up to but not with the third."""
@@ -62,6 +69,8 @@ class WebSources:
         self._clock = clock
         self._servers = Servers()
         self._known: dict[SourceId, Known] = {}
+        self._awake: dict[SourceId, Known] = {}
+        """Those with copies."""
         self._newest: list[tuple[float, SourceId]] | None = None
         """What `newest_first` returns, until a source comes or goes."""
         self._waking = asyncio.Lock()
@@ -118,8 +127,8 @@ class WebSources:
                     for copy in self._copies():
                         copy.stop()
         finally:
-            for known in self._known.values():
-                for copy in list(known.copies.values()):
+            for known in self._awake.values():
+                for copy in known.copies.values():
                     await self._save(known, copy)
                     copy.close()
 
@@ -199,6 +208,7 @@ class WebSources:
             file=copy.blocks.file,
             path=copy.holding.path,
             etag=copy.holding.etag,
+            **({} if copy.complete else {"longest": _LONGEST}),
         )
 
     async def preload(self, source_id: SourceId, spans: Sequence[Span], *, rank: int = 0) -> None:
@@ -248,6 +258,7 @@ class WebSources:
                 copy.close()
             await self._store.remove(source_id)
             del self._known[source_id]
+            self._awake.pop(source_id, None)
             self._newest = None
             # A crash before leaves an orphan, which the next start removes.
             await asyncio.to_thread(self._downloads.remove, source_id)
@@ -262,7 +273,7 @@ class WebSources:
     def downloads(self) -> int:
         """How many want something from their servers now."""
         return sum(
-            any(copy.wanting for copy in known.copies.values()) for known in self._known.values()
+            any(copy.wanting for copy in known.copies.values()) for known in self._awake.values()
         )
 
     @property
@@ -293,7 +304,7 @@ class WebSources:
         return describe(known, now=self._clock())
 
     def _copies(self) -> list[Copy]:
-        return [copy for known in self._known.values() for copy in known.copies.values()]
+        return [copy for known in self._awake.values() for copy in known.copies.values()]
 
     async def _met(self, known: Known, index: int) -> Copy:
         """Return a copy of a file whose size is known, and which is still the server's, if it says.
@@ -325,6 +336,7 @@ class WebSources:
             if copy is None:
                 copy = await self._open(known, index)
                 known.copies[index] = copy
+                self._awake[known.id] = known
             copy.last_used = asyncio.get_running_loop().time()
             return copy
 
@@ -357,16 +369,18 @@ class WebSources:
         """Let go of a copy: what it has stays, unless it is of a version that is no more."""
         copy.stop()
         if copy.changed:
-            copy.close()
-            known.files.pop(copy.index, None)
-            await self._store.forget_file(known.id, copy.index)
-            # Whoever still sends from it has it open, and goes on doing so.
-            await asyncio.to_thread(copy.holding.path.unlink, missing_ok=True)
+            async with copy.holding.saving:
+                known.files.pop(copy.index, None)
+                await self._store.forget_file(known.id, copy.index)
+                # Whoever still sends from it has it open, and goes on doing so.
+                await asyncio.to_thread(copy.holding.path.unlink, missing_ok=True)
         else:
             await self._save(known, copy)
-            copy.close()
+        copy.close()
         if known.copies.get(copy.index) is copy:
             del known.copies[copy.index]
+        if not known.copies:
+            self._awake.pop(known.id, None)
 
     def _path(self, known: Known, index: int) -> Path:
         return self._downloads.path(known.id) / str(index)
@@ -380,7 +394,7 @@ class WebSources:
     # --- what time brings -------------------------------------------------------------------------
 
     async def _tidy(self) -> None:
-        for known in list(self._known.values()):
+        for known in list(self._awake.values()):
             for copy in list(known.copies.values()):
                 await self._save(known, copy)
                 copy.measure(_TIDY_EVERY)
@@ -403,23 +417,26 @@ class WebSources:
 
     async def _save(self, known: Known, copy: Copy) -> None:
         """Keep what is here of a file, once its bytes have reached the disk."""
-        if (
-            not copy.holding.dirty
-            or copy.facts is None
-            or copy.changed
-            or known.id not in self._known
-        ):
-            return
-        copy.holding.dirty = False
-        # First what is here, and then the flush: it covers all of that.
-        file = StoredFile(facts=copy.facts, have=copy.blocks.bits)
-        try:
-            await asyncio.to_thread(copy.holding.flush)
-        except OSError as error:
-            logger.warning("What has come cannot be kept on the disk: %s", error.strerror)
-            return
-        known.files[copy.index] = file
-        await self._store.save(known.id, copy.index, file)
+        holding = copy.holding
+        async with holding.saving:
+            if not holding.dirty or holding.facts is None or copy.changed:
+                return
+            holding.dirty = False
+            # First what is here, and then the flush: it covers all of that.
+            file = StoredFile(facts=holding.facts, have=copy.blocks.bits)
+            try:
+                await asyncio.to_thread(holding.flush)
+            except OSError as error:
+                logger.warning("What has come cannot be kept on the disk: %s", error.strerror)
+                return
+            # Of a version that is no more nothing is kept, even if that is news.
+            if not _is_changed(copy):
+                known.files[copy.index] = file
+                await self._store.save(known.id, copy.index, file)
+
+
+def _is_changed(copy: Copy) -> bool:
+    return copy.changed
 
 
 def _reopened(path: Path, size: int) -> LocalFile | None:
