@@ -161,6 +161,26 @@ async def test_a_seek_asks_for_what_is_there_and_not_for_what_lies_before(house,
     assert sorted(server.ranges) == ["bytes=0-1048575", f"bytes={6 * MIB}-{6 * MIB + BLOCK - 1}"]
 
 
+async def test_a_seek_does_not_wait_for_what_was_under_way(house, server):
+    source_id = await house.add()
+    await house.read(source_id, 0, 1)
+    server.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(house.read(source_id, 2 * MIB))
+        while server.under_way < 2:  # what is waited for, and what comes next
+            await asyncio.sleep(0.01)
+        first.cancel()
+        second = group.create_task(house.read(source_id, 6 * MIB, 6 * MIB + 1))
+        while f"bytes={6 * MIB}-{6 * MIB + BLOCK - 1}" not in server.ranges:
+            await asyncio.sleep(0.01)
+        while server.under_way > 1:  # the other connection has been given up
+            server.gate.set()
+            await asyncio.sleep(0.01)
+        server.gate.set()
+    assert second.result() == FILM[6 * MIB : 6 * MIB + 1]
+    assert house.sources.source(source_id).have <= 3 * MIB
+
+
 async def test_the_end_of_a_file_can_be_read_first(house):
     source_id = await house.add()
     assert await house.read(source_id, len(FILM) - 100) == FILM[-100:]
@@ -198,6 +218,25 @@ async def test_the_same_addresses_are_the_same_source(house):
     assert len(house.sources.sources()) == 1
 
 
+async def test_a_source_that_is_added_again_by_another_road_goes_by_that_one(tmp_path, server):
+    class Closed:
+        def stream(self, *_args, **_kwargs):
+            raise TunnelDownError("The VPN tunnel is down")
+
+    house = House(tmp_path, server)
+    async with house.open():
+        house.sources._http = {"host": house.sources._http["host"], "tunnel": Closed()}
+        house.sources.configure(TorrentsSettings(minimum_free=0, no_data_timeout=0.1))
+        source_id = await house.add(via="host")
+        assert await house.read(source_id, 0, MIB) == FILM[:MIB]
+        before = len(server.asked)
+        assert await house.add(via="tunnel") == source_id
+        assert isinstance(await house.failure(source_id, 6 * MIB), TunnelDownError)
+        assert len(server.asked) == before
+    async with house.open(run=False):
+        assert [each.content.via for each in await house.store.all()] == ["tunnel"]
+
+
 async def test_the_main_file_is_the_largest_when_that_is_known_and_else_the_first(house, server):
     small = WebFile(name="extra.mp4", size=10, url=server.url("/extra.mp4"))
     large = WebFile(name="film.mp4", size=10**9, url=server.url("/b.mp4"))
@@ -220,7 +259,9 @@ async def test_files_that_are_not_there_are_named_so(house):
         house.sources.source(SourceId("0" * 16))
 
 
-@pytest.mark.parametrize("url", ["", "ftp://host/a", "file:///etc/passwd", "magnet:?xt=a"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://host/a", "file:///etc/passwd", "magnet:?xt=a", "http://a/b"]
+)
 async def test_what_is_no_address_of_the_web_is_no_source(house, url):
     with pytest.raises(BadWebSourceError):
         await house.add(files=(WebFile(name="a", size=1, url=url),))
@@ -229,8 +270,8 @@ async def test_what_is_no_address_of_the_web_is_no_source(house, url):
 
 
 async def test_a_private_address_is_refused_unless_it_is_the_operators(house):
-    source_id = await house.add(own=())
-    error = await house.failure(source_id)
+    own = WebFile(name="a", size=1, url=house.server.url().replace("http:", "https:"))
+    error = await house.failure(await house.add(files=(own,), own=()))
     assert (error.code, "private network" in str(error)) == ("source_failed", True)
 
 
@@ -285,12 +326,14 @@ async def test_a_crash_leaves_nothing_that_is_trusted_and_wrong(tmp_path, server
     before, after = House(tmp_path / "before", server), House(tmp_path / "after", server)
     async with before.open():
         source_id = await before.add()
-        for stop in (MIB, 3 * MIB, 5 * MIB):
-            await before.read(source_id, 0, stop)
+        await before.read(source_id, 0, 3 * MIB)
+        while not trusted((await before.store.all())[0]):
+            await asyncio.sleep(0.01)
+        await before.read(source_id, 0, 5 * MIB)
         # What would be there if the process were gone now.
         shutil.copytree(before.folder, after.folder, dirs_exist_ok=True)
     (stored,) = await saved_in(after)
-    assert len(trusted(stored)) * BLOCK >= MIB
+    assert trusted(stored)
     content = bytearray(after.on_disk(source_id))
     for block in range(len(content) // BLOCK + 1):
         if block not in trusted(stored):  # of these nobody has said that they are whole
@@ -306,7 +349,7 @@ async def saved_in(house: House) -> list[StoredWebSource]:
 
 
 def trusted(stored: StoredWebSource) -> set[int]:
-    have = stored.files[0].have
+    have = stored.files[0].have if stored.files else b""
     return {block for block in range(8 * len(have)) if have[block // 8] & 0x80 >> block % 8}
 
 
@@ -575,6 +618,23 @@ async def test_a_preload_fetches_what_was_asked_for_and_no_more(house, server):
     assert await house.read(source_id, len(FILM) - 1000) == FILM[-1000:]
     house.sources.stop_preload(source_id)
     assert not house.sources.preloaded(source_id)
+
+
+async def test_nothing_is_preloaded_while_somebody_waits(house, server):
+    watched = await house.add()
+    await house.read(watched, 0, 1)
+    other = await house.add(files=(WebFile(name="b.mp4", size=1, url=server.url("/b.mp4")),))
+    server.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(house.read(watched))
+        while not house.sources.hungry:
+            await asyncio.sleep(0.01)
+        await house.sources.preload(other, [(0, 0, MIB)], rank=1)
+        await asyncio.sleep(0.05)
+        assert "/b.mp4" not in [path for path, _ in server.asked]
+        server.gate.set()
+    while not house.sources.preloaded(other):
+        await asyncio.sleep(0.01)
 
 
 async def test_a_file_can_be_asked_for_its_size_alone(house, server):

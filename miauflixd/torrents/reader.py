@@ -19,7 +19,7 @@ _SPAN_MINIMUM = 2**20
 A reader's position, and with it its window, moves at this grain.
 """
 
-_SPAN_MAXIMUM = 128 * 2**20
+SPAN_MAXIMUM = 128 * 2**20
 """Bytes of a span for the fastest client: with 8 MiB it got a sixth less than nginx gives it."""
 
 _QUICK = 0.05
@@ -107,7 +107,7 @@ class Reader:
         file: SourceFile,
         path: Path,
         etag: str,
-        longest: int = _SPAN_MAXIMUM,
+        longest: int = SPAN_MAXIMUM,
     ) -> None:
         """Stand at no position yet.
 
@@ -183,7 +183,7 @@ def _next_length(length: int, took: float) -> int:
     The buffers of a connection swallow some megabytes of any client at once, so it grows by steps.
     """
     if took < _QUICK:
-        return min(2 * length, _SPAN_MAXIMUM)
+        return min(2 * length, SPAN_MAXIMUM)
     return _SPAN_MINIMUM if took > _SLOW else length
 
 

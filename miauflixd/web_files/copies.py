@@ -339,7 +339,8 @@ class Copy:
             self._follow_plan()
 
     def _begin_to_meet(self) -> None:
-        if self._under_way or not (self._meeting or self._readers or self._preload):
+        preload = self._preload and self._around.may_preload()
+        if self._under_way or not (self._meeting or self._readers or preload):
             return
         start = 0 if self.facts is None else self.blocks.first_missing()
         self._begin(Segment(start, start + _FIRST // BLOCK))

@@ -58,8 +58,13 @@ class LocalFile:
             OSError: the disk does not let us.
         """
         with self._lock:
-            if not self._closed:
-                os.fdatasync(self._descriptor)
+            if self._closed:
+                return
+            own = os.dup(self._descriptor)
+        try:
+            os.fdatasync(own)  # not under the lock: a slow disk would hold up all that is written
+        finally:
+            os.close(own)
 
     def close(self) -> None:
         """Let go of it."""

@@ -10,7 +10,7 @@ from typing import Any
 from miauflixd.runtime.changes import Changes
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.model import NoSourceError, Source, SourceId
-from miauflixd.torrents.reader import Reader, SourceFailedError
+from miauflixd.torrents.reader import SPAN_MAXIMUM, Reader, SourceFailedError
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.web_files.copies import Circumstances, Copy
 from miauflixd.web_files.description import Known, describe
@@ -137,12 +137,19 @@ class WebSources:
     async def add(self, content: WebContent) -> SourceId:
         """Add a source, or return the one that has the same addresses.
 
+        What is said later of that one counts: by which road it is fetched from then on, say.
+
         Raises:
             BadWebSourceError: there is nothing in it that could be fetched.
         """
         content.check()
         async with self._waking:
-            return self._note(await self._store.add(content)).id
+            known = self._note(await self._store.add(content))
+            earlier, known.content = known.content, content
+            if (earlier.via, earlier.own) != (content.via, content.own):
+                for copy in list(known.copies.values()):
+                    await self._retire(known, copy)
+            return known.id
 
     async def probe(self, file: WebFile, *, via: Via, own: Sequence[str] = ()) -> Facts:
         """Return what a file's server says of it, without making it a source.
@@ -208,7 +215,7 @@ class WebSources:
             file=copy.blocks.file,
             path=copy.holding.path,
             etag=copy.holding.etag,
-            **({} if copy.complete else {"longest": _LONGEST}),
+            longest=SPAN_MAXIMUM if copy.complete else _LONGEST,
         )
 
     async def preload(self, source_id: SourceId, spans: Sequence[Span], *, rank: int = 0) -> None:

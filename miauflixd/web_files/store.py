@@ -68,23 +68,23 @@ class WebSourceStore:
         database.bind(_SourceRow, _FileRow)
 
     async def add(self, content: WebContent) -> StoredWebSource:
-        """Add a source, or return the one that has these addresses, as it is."""
+        """Add a source, or let the one that has these addresses be what is said of it now."""
 
         def add() -> StoredWebSource:
             addresses = "\n".join(file.url for file in content.files).encode()
             fingerprint = self._sealer.fingerprint(addresses, purpose="web source")
             row = _SourceRow.get_or_none(_SourceRow.fingerprint == fingerprint)
             if row is None:
-                source_id = SourceId(secrets.token_hex(8))
-                sealed = self._sealer.seal(
-                    msgspec.json.encode(content), purpose=_place(source_id, "content")
-                )
+                source_id = secrets.token_hex(8)
                 row = _SourceRow.create(
                     id=source_id,
                     fingerprint=fingerprint,
-                    content=sealed,
+                    content=self._sealed(source_id, content),
                     added_at=self._clock().isoformat(),
                 )
+            elif self._source(row, {}).content != content:
+                row.content = self._sealed(row.id, content)
+                row.save()
             return self._source(row, self._files(row.id))
 
         return await self._database.run(add)
@@ -137,6 +137,10 @@ class WebSourceStore:
         await self._database.run(remove)
 
     # --- inside a transaction ---------------------------------------------------------------------
+
+    def _sealed(self, source_id: str, content: WebContent) -> bytes:
+        encoded = msgspec.json.encode(content)
+        return self._sealer.seal(encoded, purpose=_place(source_id, "content"))
 
     def _at(self, source_id: SourceId, index: int) -> peewee.Expression:
         return (_FileRow.source_id == source_id) & (_FileRow.number == index)
