@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.changes import Changes
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.model import NoSourceError, Source, SourceId
@@ -223,7 +224,8 @@ class WebSources:
 
         Args:
             source_id: the source.
-            spans: in the order in which they are wanted; what is beyond a file's end is left out.
+            spans: in the order in which they are wanted, of each up to the 32 MiB that are fetched
+                ahead of a reader; what is beyond a file's end is left out.
             rank: for the sake of those who ask torrents the same; each file has its own connection.
 
         Raises:
@@ -403,17 +405,24 @@ class WebSources:
     async def _tidy(self) -> None:
         for known in list(self._awake.values()):
             for copy in list(known.copies.values()):
-                await self._save(known, copy)
-                copy.measure(_TIDY_EVERY)
-                if copy.wanting or copy.no_room:
-                    copy.set_room(room=await self._is_room(known, copy))
-                if copy.is_idle(_LINGER):
-                    async with self._waking:
-                        if copy.is_idle(_LINGER) and known.copies.get(copy.index) is copy:
-                            await self._retire(known, copy)
-                    self._changes.note(known.id)
-                elif copy.preloads:
-                    copy.replan()
+                try:
+                    await self._look_after(known, copy)
+                except (MiauflixdError, OSError) as error:
+                    # A disk that is full, say: there is another look in a moment.
+                    logger.warning("A web source cannot be looked after now: %s", _in_words(error))
+
+    async def _look_after(self, known: Known, copy: Copy) -> None:
+        await self._save(known, copy)
+        copy.measure(_TIDY_EVERY)
+        if copy.wanting or copy.no_room:
+            copy.set_room(room=await self._is_room(known, copy))
+        if copy.is_idle(_LINGER):
+            async with self._waking:
+                if copy.is_idle(_LINGER) and known.copies.get(copy.index) is copy:
+                    await self._retire(known, copy)
+            self._changes.note(known.id)
+        elif copy.preloads:
+            copy.replan()
 
     async def _is_room(self, known: Known, copy: Copy | None = None) -> bool:
         minimum = self._settings.minimum_free
@@ -428,22 +437,27 @@ class WebSources:
         async with holding.saving:
             if not holding.dirty or holding.facts is None or copy.changed:
                 return
-            holding.dirty = False
             # First what is here, and then the flush: it covers all of that.
             file = StoredFile(facts=holding.facts, have=copy.blocks.bits)
+            holding.dirty = False
             try:
                 await asyncio.to_thread(holding.flush)
-            except OSError as error:
-                logger.warning("What has come cannot be kept on the disk: %s", error.strerror)
-                return
-            # Of a version that is no more nothing is kept, even if that is news.
-            if not _is_changed(copy):
-                known.files[copy.index] = file
-                await self._store.save(known.id, copy.index, file)
+                # Of a version that is no more nothing is kept, even if that is news.
+                if not _is_changed(copy):
+                    await self._store.save(known.id, copy.index, file)
+                    known.files[copy.index] = file
+            except (MiauflixdError, OSError) as error:
+                holding.dirty = True
+                logger.warning("What has come cannot be kept yet: %s", _in_words(error))
 
 
 def _is_changed(copy: Copy) -> bool:
     return copy.changed
+
+
+def _in_words(error: MiauflixdError | OSError) -> str:
+    """Return what happened without what it happened to: paths and names are nobody's business."""
+    return error.code if isinstance(error, MiauflixdError) else str(error.strerror)
 
 
 def _reopened(path: Path, size: int) -> LocalFile | None:
