@@ -1,4 +1,4 @@
-"""A small tracker for IPv4: BEP 3 over HTTP, compact (BEP 23) and with scrapes (BEP 48), and UDP."""
+"""A small tracker for IPv4: over HTTP (BEP 3, compact by BEP 23, scrapes by BEP 48) and UDP."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
