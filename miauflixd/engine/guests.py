@@ -115,9 +115,9 @@ class Guests:
             else:
                 guest.handle.add_tracker({"url": url})
 
-    def of(self, alert: lt.torrent_alert) -> Guest | None:
-        """Return whom an alert is about, if it is one of them."""
-        return self._by_handle.get(alert.handle)
+    def of(self, handle: lt.torrent_handle) -> Guest | None:
+        """Return the one with this handle, if it is one of them."""
+        return self._by_handle.get(handle)
 
     def find(self, hashes: InfoHashes) -> Guest | None:
         """Return the one that has one of these info-hashes."""

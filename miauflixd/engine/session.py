@@ -350,6 +350,9 @@ class Session:
         if isinstance(alert, lt.state_update_alert):
             self._on_state_update(alert)
             return
+        if isinstance(alert, lt.torrent_conflict_alert):
+            self._errands.on_conflict(alert)
+            return
         if self._errands.take(alert):
             return
         if isinstance(alert, lt.add_torrent_alert):
