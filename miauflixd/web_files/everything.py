@@ -7,6 +7,7 @@ from typing import Literal
 
 from miauflixd.runtime.changes import Changes
 from miauflixd.torrents.model import Source, SourceId
+from miauflixd.torrents.preloading import Span
 from miauflixd.torrents.reader import Reader
 from miauflixd.torrents.service import Torrents
 from miauflixd.web_files.model import WebContent
@@ -94,6 +95,33 @@ class Everything:
             NoSourceError: there is none of this id.
         """
         await self._home(source_id).remove(source_id)
+
+    async def preload(self, source_id: SourceId, spans: Sequence[Span], *, rank: int) -> None:
+        """Fetch parts of a source's files before anybody plays it; they replace the last ones.
+
+        Args:
+            source_id: the source.
+            spans: in the order in which they are wanted.
+            rank: higher ones go first.
+
+        Raises:
+            NoSourceError: there is no such source, or it has no such file.
+        """
+        if source_id in self._web_sources:
+            await self._web_sources.preload(source_id, spans, rank=rank)
+        else:
+            await self._torrents.preloading.preload(source_id, spans, rank=rank)
+
+    def stop_preload(self, source_id: SourceId) -> None:
+        """Want nothing of a preload any more; what has come stays on the disk."""
+        self._web_sources.stop_preload(source_id)
+        self._torrents.preloading.stop_preload(source_id)
+
+    def preloaded(self, source_id: SourceId) -> bool:
+        """Whether all that was asked of a source is on the disk."""
+        return self._web_sources.preloaded(source_id) or self._torrents.preloading.preloaded(
+            source_id
+        )
 
     @property
     def readers(self) -> int:

@@ -11,6 +11,7 @@ from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.changes import Changes
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.model import NoSourceError, Source, SourceId
+from miauflixd.torrents.preloading import Span
 from miauflixd.torrents.reader import SPAN_MAXIMUM, Reader, SourceFailedError
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.web_files.copies import Circumstances, Copy
@@ -44,9 +45,6 @@ plays without that too."""
 _LONGEST = 4 * 2**20
 """Bytes that are sent in one go of a file that is not all here: an eighth of what is fetched ahead
 of them, for that begins only where the last ones end."""
-
-Span = tuple[int, int, int]
-"""A file's index, and the bytes of it from the second number up to but not with the third."""
 
 
 class WebSources:
