@@ -7,7 +7,7 @@ thread and no event loop, `give_up_privileges` makes three rooms of one process.
 import os
 import pwd
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +23,8 @@ from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
-from miauflixd.egress.clients import host_client
+from miauflixd.egress.client import HttpClient
+from miauflixd.egress.clients import host_client, open_client, tunnel_client
 from miauflixd.errors import SettingsError
 from miauflixd.jobs.catalogue import CatalogueWork, catalogue_work
 from miauflixd.jobs.job import Job
@@ -31,11 +32,13 @@ from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
+from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.launching import EngineLauncher, PlainLauncher
+from miauflixd.torrents.model import SourceId
 from miauflixd.torrents.passage import Passage
 from miauflixd.torrents.service import Torrents, engine_settings
 from miauflixd.torrents.settings import TorrentsSettings
@@ -58,6 +61,9 @@ from miauflixd.vault.sealing import Sealer
 from miauflixd.web import application as web_application
 from miauflixd.web import server as web_server
 from miauflixd.web.settings import CONTROL_SOCKET, WebSettings
+from miauflixd.web_files.everything import Everything
+from miauflixd.web_files.service import WebSources
+from miauflixd.web_files.store import WebSourceStore
 
 _DATABASE = "miauflixd.sqlite3"
 
@@ -67,7 +73,7 @@ class Application:
     """What the daemon says about the running house."""
 
     url: str
-    torrents: Torrents
+    torrents: Everything
     tunnel: Tunnel | NoTunnel
 
     def status_line(self) -> str:
@@ -98,7 +104,7 @@ def give_up_privileges(config: Config) -> KeeperHandle | None:
 
 
 @asynccontextmanager
-async def application(
+async def application(  # noqa: PLR0915 -- one for each part of the house, in reading order
     config: Config, *, keeper: KeeperHandle | None = None
 ) -> AsyncIterator[Application]:
     """Build miauflixd from its settings and run it for the length of the block.
@@ -152,6 +158,20 @@ async def application(
         engine = await stack.enter_async_context(
             EngineProcess.open(engine_settings(config.torrents), launcher=launcher)
         )
+        changes = Changes[SourceId]()
+        web_sources = await stack.enter_async_context(
+            WebSources.open(
+                settings=config.torrents,
+                store=WebSourceStore(database=database, sealer=sealer, clock=_now),
+                downloads=downloads,
+                http={
+                    "tunnel": await stack.enter_async_context(_tunnel_http(tunnel, engine)),
+                    "host": http,
+                },
+                changes=changes,
+                clock=_now,
+            )
+        )
         torrents = await stack.enter_async_context(
             Torrents.open(
                 settings=config.torrents,
@@ -159,15 +179,20 @@ async def application(
                 store=sources,
                 downloads=downloads,
                 boot_id=_boot_id(),
+                changes=changes,
+                elsewhere=web_sources.ids,
             )
         )
+        everything = Everything(torrents=torrents, web_sources=web_sources, changes=changes)
         await stack.enter_async_context(running("torrents", torrents.run))
+        await stack.enter_async_context(running("web sources", web_sources.run))
         passage = Passage(
             tunnel=tunnel,
             torrents=torrents,
             engine=engine,
             settings=config.torrents,
             ask_for_port=config.vpn.port_forwarding,
+            activity=lambda: everything.activity,
         )
         await stack.enter_async_context(running("passage", passage.run))
 
@@ -193,7 +218,7 @@ async def application(
         )
         disk = Disk(data, minimum=config.torrents.minimum_free)
         preferences.audited_by(household.audit)
-        preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
+        preferences.on_change("torrents", partial(_configure_torrents, passage, web_sources, disk))
         preferences.on_change("vpn", endpoints.configure)
         preferences.on_change("auth", household.configure)
         preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
@@ -202,7 +227,7 @@ async def application(
         app = web_application.build(
             household=household,
             preferences=preferences,
-            torrents=torrents,
+            torrents=everything,
             tunnel=tunnel,
             endpoints=endpoints,
             disk=disk,
@@ -221,11 +246,14 @@ async def application(
         # Whoever opens the house is first: what was never done before is all due at once.
         await stack.enter_async_context(running("timetable", timetable.run))
         await household.setup_code.announce()
-        yield Application(url=url, torrents=torrents, tunnel=tunnel)
+        yield Application(url=url, torrents=everything, tunnel=tunnel)
 
 
-def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
+def _configure_torrents(
+    passage: Passage, web_sources: WebSources, disk: Disk, settings: TorrentsSettings
+) -> None:
     passage.configure(settings)
+    web_sources.configure(settings)
     disk.minimum = settings.minimum_free
 
 
@@ -236,6 +264,15 @@ def _configure_catalogue(
     # What rests because of the former key, too.
     for task in ("refresh_lists", "sync_movies", "sync_shows", "sync_incomplete_seasons"):
         timetable.stir(task)
+
+
+def _tunnel_http(
+    tunnel: Tunnel | NoTunnel, engine: EngineProcess
+) -> AbstractAsyncContextManager[HttpClient]:
+    """Return the client for whatever concerns the swarm."""
+    if isinstance(tunnel, NoTunnel):
+        return open_client()  # as the swarm itself goes: somebody has said so
+    return tunnel_client(opener=engine, road=tunnel)
 
 
 def _upkeep(
