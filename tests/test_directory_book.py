@@ -12,7 +12,8 @@ from miauflixd.sources.settings import BadDirectoryError
 from tests.library_house import Nowhere
 from tests.sources_house import FakeDirectory, open_house, spec
 
-A = DirectoryId("a")
+A, B = DirectoryId("a"), DirectoryId("b")
+FOLDER = DirectoryId("folder")
 
 
 def names(house) -> list[str]:
@@ -28,13 +29,13 @@ async def test_out_of_the_box_only_the_archive_is_asked(tmp_path):
             True,
         )
         with pytest.raises(BuiltInDirectoryError):
-            await house.sources.directories.remove(view.spec.id)
+            await house.sources.directories.remove(DirectoryId("archive"))
 
 
 async def test_a_folder_of_the_settings_is_asked(tmp_path):
     async with open_house(tmp_path, folder=tmp_path) as house:
         assert names(house) == ["folder"]
-        await house.sources.directories.check("folder")
+        await house.sources.directories.check(FOLDER)
         assert house.sources.directories.all()[0].standing.condition == "ok"
 
 
@@ -43,11 +44,11 @@ async def test_what_was_added_is_there_after_a_restart_with_its_key(tmp_path):
     async with open_house(tmp_path) as house:
         await house.sources.directories.add(spec("a"))
         await house.sources.directories.add(described)
-        await house.sources.directories.reorder(["b"])
+        await house.sources.directories.reorder([B])
     async with open_house(tmp_path) as house:
         assert names(house) == ["b", "a"]
-        assert house.sources.directories.directory("b").spec == described
-        assert house.sources.directories.trust("b") == 0.8
+        assert house.sources.directories.directory(B).spec == described
+        assert house.sources.directories.trust(B) == 0.8
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     assert b"hunter2" not in written
     assert b"b.example" not in written
@@ -58,11 +59,11 @@ async def test_how_they_did_is_there_after_a_restart(tmp_path):
     async with open_house(tmp_path, broken) as house:
         film = await house.movie()
         await house.search(film)
-        standing = house.sources.directories.directory("a").standing
+        standing = house.sources.directories.directory(A).standing
         assert standing.condition == "refused"
         await house.database.run(lambda: None)  # behind what was written in the background
     async with open_house(tmp_path, broken) as house:
-        assert house.sources.directories.directory("a").standing == standing
+        assert house.sources.directories.directory(A).standing == standing
         assert (await house.search(film), len(broken.asked)) == (True, 1)
 
 
@@ -72,7 +73,7 @@ async def test_one_that_was_changed_is_asked_as_if_it_were_new(tmp_path):
         film = await house.movie()
         await house.search(film)
         await house.sources.directories.change(A, lambda _: spec("a", api_key=Secret("x")))
-        assert house.sources.directories.directory("a").standing.condition == "unknown"
+        assert house.sources.directories.directory(A).standing.condition == "unknown"
         broken.error = None
         await house.search(film)
         assert len(broken.asked) == 2

@@ -102,7 +102,9 @@ async def test_nobody_is_told_which_torrent_it_is(web, film, ben, admin):
 async def test_an_administrator_hears_what_was_left_out(web, film, admin):
     body = (await web.ask("GET", film, token=admin)).body
     assert list(body["refused"].values()) == [1]
-    assert body["directories"] == []
+    assert body["directories"] == [
+        {"directory": "a", "outcome": "answered", "found": 2, "reason": ""}
+    ]
 
 
 async def test_an_answer_comes_although_somebody_hangs(web, film, ben, a):
