@@ -35,10 +35,12 @@ from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
+from miauflixd.sources.service import Sources
+from miauflixd.sources.settings import SourcesSettings
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.launching import EngineLauncher, PlainLauncher
-from miauflixd.torrents.model import SourceId
+from miauflixd.torrents.model import Activity, NoSourceError, SourceId
 from miauflixd.torrents.passage import Passage
 from miauflixd.torrents.service import Torrents, engine_settings
 from miauflixd.torrents.settings import TorrentsSettings
@@ -135,7 +137,7 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
         household = await stack.enter_async_context(
             Household.open(settings=config.auth, database=database, sealer=sealer, master_key=key)
         )
-        sources = await SourceStore.open(database=database, sealer=sealer)
+        stored = await SourceStore.open(database=database, sealer=sealer)
         http = await stack.enter_async_context(host_client())
         endpoints = await _endpoints(
             config.vpn, TunnelStore(database=database, sealer=sealer), http
@@ -158,16 +160,14 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
         engine = await stack.enter_async_context(
             EngineProcess.open(engine_settings(config.torrents), launcher=launcher)
         )
+        tunnel_http = await stack.enter_async_context(_tunnel_http(tunnel, engine))
         changes = Changes[SourceId]()
         web_sources = await stack.enter_async_context(
             WebSources.open(
                 settings=config.torrents,
                 store=WebSourceStore(database=database, sealer=sealer, clock=_now),
                 downloads=downloads,
-                http={
-                    "tunnel": await stack.enter_async_context(_tunnel_http(tunnel, engine)),
-                    "host": http,
-                },
+                http={"tunnel": tunnel_http, "host": http},
                 changes=changes,
                 clock=_now,
             )
@@ -176,7 +176,7 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
             Torrents.open(
                 settings=config.torrents,
                 engine=engine,
-                store=sources,
+                store=stored,
                 downloads=downloads,
                 boot_id=_boot_id(),
                 changes=changes,
@@ -206,6 +206,20 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
                 clock=_now,
             )
         )
+        sources = await stack.enter_async_context(
+            Sources.open(
+                settings=config.sources,
+                database=database,
+                sealer=sealer,
+                titles=library.titles,
+                changed=library.changed,
+                tunnel_http=tunnel_http,
+                host_http=http,
+                clock=_now,
+                is_cached=partial(_is_cached, everything),
+                archive_url=config.catalogue.archive_url,
+            )
+        )
         work = await catalogue_work(library=library, database=database, clock=_now)
         catalogue = library.catalogue(work.errands)
         timetable = await stack.enter_async_context(
@@ -222,6 +236,10 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
         preferences.on_change("vpn", endpoints.configure)
         preferences.on_change("auth", household.configure)
         preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
+        preferences.on_change(
+            "sources",
+            partial(_configure_sources, sources, config.catalogue.archive_url),
+        )
         preferences.on_change("log", _set_log_level)
 
         app = web_application.build(
@@ -237,6 +255,7 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
             lists=library.lists,
             watching=library.watching,
             scrobbling=library.scrobbling,
+            sources=sources,
             artwork=library.artwork,
             trakt_accounts=library.trakt,
             version=__version__,
@@ -257,13 +276,8 @@ def _configure_torrents(
     disk.minimum = settings.minimum_free
 
 
-def _configure_catalogue(
-    library: Library, timetable: Timetable, settings: CatalogueSettings
-) -> None:
-    library.configure(settings)
-    # What rests because of the former key, too.
-    for task in ("refresh_lists", "sync_movies", "sync_shows", "sync_incomplete_seasons"):
-        timetable.stir(task)
+def _configure_sources(sources: Sources, archive_url: str, settings: SourcesSettings) -> None:
+    sources.configure(settings, archive_url=archive_url)
 
 
 def _tunnel_http(
@@ -273,6 +287,22 @@ def _tunnel_http(
     if isinstance(tunnel, NoTunnel):
         return open_client()  # as the swarm itself goes: somebody has said so
     return tunnel_client(opener=engine, road=tunnel)
+
+
+def _is_cached(everything: Everything, source_id: SourceId) -> bool:
+    try:
+        return everything.source(source_id).condition.activity is Activity.COMPLETE
+    except NoSourceError:
+        return False
+
+
+def _configure_catalogue(
+    library: Library, timetable: Timetable, settings: CatalogueSettings
+) -> None:
+    library.configure(settings)
+    # What rests because of the former key, too.
+    for task in ("refresh_lists", "sync_movies", "sync_shows", "sync_incomplete_seasons"):
+        timetable.stir(task)
 
 
 def _upkeep(

@@ -247,9 +247,9 @@ class Library(Protocol):
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, ...]]]:
         """Follow it: whenever something has changed, all that has since the last time.
 
-        `title:movie:7`, `list:tmdb-movies-popular`, `list:<slug>:<user id>` of somebody's own;
-        `home` for everybody's first page, `home:<user id>` for somebody's; `progress:<user
-        id>:movie:7`.
+        `title:movie:7`, `sources:movie:7`, `list:tmdb-movies-popular`, `list:<slug>:<user id>` of
+        somebody's own; `home` for everybody's first page, `home:<user id>` for somebody's;
+        `progress:<user id>:movie:7`.
         """
         ...
 
