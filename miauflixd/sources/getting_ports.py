@@ -1,0 +1,196 @@
+"""What getting ready wants of others."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from miauflixd.auth.model import UserId
+from miauflixd.catalogue.model import Particulars, Progress, TitleId
+from miauflixd.runtime.priority import Priority
+from miauflixd.sources.choosing import Chosen
+from miauflixd.sources.directories.directory import TorrentBytes
+from miauflixd.sources.listing_model import ChosenFile, Listing, ListingId, Part
+from miauflixd.sources.offers import Offer
+from miauflixd.sources.preload_plan import Span
+from miauflixd.sources.ranking import Preference
+from miauflixd.torrents.magnet import Magnet
+from miauflixd.torrents.model import Fetched, Source, SourceId, Swarm
+
+
+class Listings(Protocol):
+    """The listings that are kept, as `listing_store.ListingStore` has them."""
+
+    async def listing(self, listing_id: ListingId, /) -> Listing:
+        """Return one; raises `NoListingError`."""
+        ...
+
+    async def parts(self, listing_id: ListingId, /) -> Sequence[Part]:
+        """Return of which titles it is."""
+        ...
+
+    async def torrent(self, listing_id: ListingId, /) -> bytes | None:
+        """Return its `.torrent` file, if it is here."""
+        ...
+
+    async def save_torrent(
+        self, listing_id: ListingId, metainfo: bytes, /, *, hashes: Sequence[bytes]
+    ) -> ListingId:
+        """Keep its `.torrent` file, and return which listing it is from now on."""
+        ...
+
+    async def choose_file(
+        self, listing_id: ListingId, title: TitleId, file: ChosenFile | None, /
+    ) -> None:
+        """Note which file of it is a title."""
+        ...
+
+    async def remove_part(self, listing_id: ListingId, title: TitleId, /) -> None:
+        """Note that a title is not in it."""
+        ...
+
+    async def mark_broken(self, listing_id: ListingId, reason: str | None, /) -> None:
+        """Note why it is not to be played."""
+        ...
+
+    async def set_source(self, listing_id: ListingId, source_id: SourceId | None, /) -> None:
+        """Note which source it has become."""
+        ...
+
+
+class TitleFacts(Protocol):
+    """The catalogue."""
+
+    async def particulars(self, title: TitleId, /) -> Particulars:
+        """Return what tells a title from others; raises `NoTitleError`."""
+        ...
+
+
+class Resolver(Protocol):
+    """The directories."""
+
+    async def resolve(self, offer: Offer, *, priority: Priority) -> Magnet | TorrentBytes:
+        """Return what an offer leads to; see `asking.Asking`."""
+        ...
+
+
+class Swarms(Protocol):
+    """What can be asked of swarms without a source, as `torrents.questions.Questions` does."""
+
+    async def inspect(self, metainfo: bytes, /) -> Fetched:
+        """Return what a `.torrent` file says; raises `BadTorrentError`."""
+        ...
+
+    async def fetch_metadata(
+        self, magnet_uri: str, /, *, within: float, priority: Priority
+    ) -> Fetched:
+        """Return what a magnet link leads to; raises `NoDataError`, `SourceFailedError`."""
+        ...
+
+    async def scrape(
+        self, targets: Sequence[Magnet], /, *, within: float, priority: Priority
+    ) -> Mapping[bytes, Swarm]:
+        """Return how many are in each swarm, by info-hash; what nobody tells is missing."""
+        ...
+
+
+class Torrents(Protocol):
+    """The sources that come from peers."""
+
+    async def add_magnet(self, uri: str, /, *, wake: bool) -> SourceId:
+        """Add a source by its link; without `wake` it stays out of the swarm for now."""
+        ...
+
+    async def add_metainfo(self, metainfo: bytes, /, *, wake: bool) -> SourceId:
+        """Add a source by its `.torrent` file; its layout is known afterwards."""
+        ...
+
+    def source(self, source_id: SourceId, /) -> Source:
+        """Return one; raises `NoSourceError`."""
+        ...
+
+    async def remove(self, source_id: SourceId, /) -> None:
+        """Forget one, and what was downloaded of it; raises `NoSourceError`."""
+        ...
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[SourceId]]:
+        """Follow them: an id whenever that source has changed."""
+        ...
+
+    @property
+    def hungry(self) -> bool:
+        """Whether somebody's stream waits for its data."""
+        ...
+
+
+class WebSources(Protocol):
+    """The sources that come from servers."""
+
+    async def add(self, offer: Offer, /) -> SourceId:
+        """Add what an offer names; its files are those of the offer, in its order."""
+        ...
+
+    def source(self, source_id: SourceId, /) -> Source:
+        """Return one; raises `NoSourceError`."""
+        ...
+
+
+class Preloads(Protocol):
+    """What the engine fetches ahead, as `torrents.preloading.Preloading` does."""
+
+    async def preload(self, source_id: SourceId, spans: Sequence[Span], /, *, rank: int) -> None:
+        """Fetch parts of a source's files; what was asked of it before is replaced."""
+        ...
+
+    def stop_preload(self, source_id: SourceId, /) -> None:
+        """Want nothing of it any more."""
+        ...
+
+    def preloaded(self, source_id: SourceId, /) -> bool:
+        """Whether all that was asked is on the disk."""
+        ...
+
+
+class Finding(Protocol):
+    """Where titles can be had, as `service.Sources` knows."""
+
+    async def search(self, title_id: TitleId, /, *, within: float, priority: Priority) -> bool:
+        """Ask the directories, and return after so long at most whether they have all answered."""
+        ...
+
+    async def best(
+        self,
+        title_id: TitleId,
+        preference: Preference,
+        /,
+        *,
+        not_these: Collection[ListingId] = (),
+    ) -> Chosen | None:
+        """Return the listing to play a title from, without some."""
+        ...
+
+
+class Watched(Protocol):
+    """What somebody has watched already."""
+
+    async def progress(
+        self, user_id: UserId, ids: Collection[TitleId], /
+    ) -> Mapping[TitleId, Progress]:
+        """Return how far somebody is with these."""
+        ...
+
+
+class PreloadNotes(Protocol):
+    """What has been fetched though nobody has played it; it outlives the process."""
+
+    async def add(self, source_id: SourceId, size: int, /, *, at: datetime) -> None:
+        """Remember a source."""
+        ...
+
+    async def remove(self, source_id: SourceId, /) -> None:
+        """Forget one; nothing happens when it is not known."""
+        ...
+
+    async def all(self) -> Mapping[SourceId, int]:
+        """Return the bytes of each, the oldest first."""
+        ...

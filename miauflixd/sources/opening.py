@@ -1,0 +1,271 @@
+"""From a listing to what it holds, and on to a source that can be read.
+
+    a `.torrent` file from its directory  ─┐
+    what the swarm says of a magnet link  ─┼─> compared with what was promised ─> the files chosen
+    files of a server, which are named    ─┘
+
+What is found out is kept with the listing, so that nobody asks twice. A listing that turns out to
+be another torrent than was offered, or to hold nothing that can be played, is marked with the
+reason and not tried again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from miauflixd.catalogue.model import NoTitleError
+from miauflixd.errors import MiauflixdError, NotFoundError
+from miauflixd.runtime.priority import Priority
+from miauflixd.sources.asking import NoDirectoryError
+from miauflixd.sources.directories.directory import DirectoryUnavailableError, TorrentBytes
+from miauflixd.sources.file_choice import Choice, choose
+from miauflixd.sources.fitting import wanted_of
+from miauflixd.sources.getting_ports import (
+    Listings,
+    Resolver,
+    Swarms,
+    TitleFacts,
+    Torrents,
+    WebSources,
+)
+from miauflixd.sources.listing_model import OWN, ChosenFile, Listing, ListingId, Part
+from miauflixd.sources.offers import Offer
+from miauflixd.torrents.magnet import Magnet, from_hash, parse_magnet
+from miauflixd.torrents.model import BadTorrentError, Fetched, NoSourceError, SourceFile, SourceId
+from miauflixd.torrents.reader import NoDataError, SourceFailedError
+
+logger = logging.getLogger(__name__)
+
+_IN_A_THREAD = 50
+"""Files from which on choosing among them takes so long, 20 ms, that others would notice."""
+
+
+class UselessListingError(NotFoundError):
+    """A listing leads to nothing that could be played; it has been marked, and is not tried again.
+
+    The message says why, and no title.
+    """
+
+    code = "useless_source"
+
+
+class UnopenedError(MiauflixdError):
+    """Nobody says now what a listing holds; somebody may later."""
+
+    code = "unopened_source"
+
+
+class Opening:
+    """Finds out what listings hold, and makes sources of them."""
+
+    def __init__(
+        self,
+        *,
+        listings: Listings,
+        titles: TitleFacts,
+        directories: Resolver,
+        swarms: Swarms,
+        torrents: Torrents,
+        web: WebSources,
+    ) -> None:
+        """Take whom to ask.
+
+        Args:
+            listings: where they are kept.
+            titles: what the titles are that they are of.
+            directories: give `.torrent` files.
+            swarms: tell what a torrent holds.
+            torrents: the sources that come from peers.
+            web: the sources that come from servers.
+        """
+        self._listings = listings
+        self._titles = titles
+        self._directories = directories
+        self._swarms = swarms
+        self._torrents = torrents
+        self._web = web
+
+    async def open(self, listing_id: ListingId, *, priority: Priority, within: float) -> ListingId:
+        """Find out what a listing holds and which of its files are the titles, unless that is known.
+
+        Args:
+            listing_id: which one.
+            priority: who waits for it.
+            within: seconds for a swarm to tell, from its turn on.
+
+        Returns:
+            The listing that it is from now on: two that turn out to be the same torrent are one.
+
+        Raises:
+            NoListingError: there is none.
+            UselessListingError: it is not what was offered, or holds nothing to play.
+            UnopenedError: nobody says now what it holds.
+            TunnelDownError: there is no way to ask.
+        """
+        listing = await self._listings.listing(listing_id)
+        if listing.broken is not None:
+            raise UselessListingError(listing.broken)
+        parts = await self._listings.parts(listing_id)
+        if not listing.needs_swarm:
+            if any(part.file is None for part in parts):
+                await self._choose(listing, parts, _web_files(listing.offer))
+            return listing_id
+        metainfo = await self._listings.torrent(listing_id)
+        if metainfo is None:
+            held = await self._held(listing, priority=priority, within=within)
+            listing_id = await self._listings.save_torrent(
+                listing_id, held.metainfo, hashes=held.info_hashes
+            )
+        elif all(part.file is not None for part in parts):
+            return listing_id
+        else:
+            held = await self._inspected(listing_id, metainfo)
+        parts = await self._listings.parts(listing_id)
+        await self._choose(await self._listings.listing(listing_id), parts, held.files)
+        return listing_id
+
+    async def source_of(self, listing_id: ListingId, *, wake: bool = True) -> SourceId:
+        """Return the source of a listing, making it if there is none.
+
+        Args:
+            listing_id: which one.
+            wake: bring it into the swarm at once, for somebody who is about to play it.
+
+        Raises:
+            NoListingError: there is no such listing.
+            UselessListingError: nothing can be made of it.
+            UnopenedError: it has to be opened first.
+        """
+        listing = await self._listings.listing(listing_id)
+        if listing.source_id is not None and self._is_there(listing):
+            return listing.source_id
+        try:
+            source_id = await self._make(listing, wake=wake)
+        except BadTorrentError as error:
+            raise await self._useless(listing, str(error)) from error
+        await self._listings.set_source(listing_id, source_id)
+        return source_id
+
+    # --- what it holds ----------------------------------------------------------------------------
+
+    async def _held(self, listing: Listing, *, priority: Priority, within: float) -> Fetched:
+        offer = listing.offer
+        magnet = magnet_of(offer)
+        if offer.torrent_url is not None and offer.directory != OWN:
+            try:
+                answer = await self._directories.resolve(offer, priority=priority)
+            except (NoDirectoryError, DirectoryUnavailableError) as error:
+                # A swarm may tell as well; if there is no link to it, the directory has to.
+                if magnet is None:
+                    raise UnopenedError("Its directory does not give it now") from error
+            else:
+                if isinstance(answer, TorrentBytes):
+                    return await self._promised(listing, answer.data)
+                if magnet is not None and not set(magnet.hashes) <= set(answer.hashes):
+                    raise await self._useless(listing, _ANOTHER)
+                magnet = answer
+        if magnet is None:
+            raise await self._useless(listing, "There is no link to it")
+        try:
+            return await self._swarms.fetch_metadata(magnet.uri, within=within, priority=priority)
+        except NoDataError as error:
+            raise UnopenedError("Nobody in its swarm says what it holds") from error
+        except (SourceFailedError, BadTorrentError) as error:
+            raise await self._useless(listing, str(error)) from error
+
+    async def _promised(self, listing: Listing, metainfo: bytes) -> Fetched:
+        """Return what a file from a directory says, if it is the torrent that was offered."""
+        held = await self._inspected(listing.id, metainfo)
+        magnet = magnet_of(listing.offer)
+        if magnet is not None and not set(magnet.hashes) <= set(held.info_hashes):
+            raise await self._useless(listing, _ANOTHER)
+        return held
+
+    async def _inspected(self, listing_id: ListingId, metainfo: bytes) -> Fetched:
+        try:
+            return await self._swarms.inspect(metainfo)
+        except BadTorrentError as error:
+            listing = await self._listings.listing(listing_id)
+            raise await self._useless(listing, str(error)) from error
+
+    async def _choose(
+        self, listing: Listing, parts: Sequence[Part], files: Sequence[SourceFile]
+    ) -> None:
+        """Note which files are the titles; a title that is not in it loses the listing."""
+        reason = ""
+        found = 0
+        for part in parts:
+            try:
+                wanted = wanted_of(await self._titles.particulars(part.title_id))
+            except NoTitleError:
+                continue
+            # By the name that has been matched; the torrent's own may say nothing.
+            name = listing.offer.name
+            if len(files) < _IN_A_THREAD:
+                choice = choose(files, wanted, name=name)
+            else:
+                choice = await asyncio.to_thread(choose, files, wanted, name=name)
+            if isinstance(choice, Choice):
+                found += 1
+                await self._listings.choose_file(listing.id, part.title_id, _chosen(choice.file))
+            else:
+                reason = choice.reason
+                if len(parts) > 1:
+                    await self._listings.remove_part(listing.id, part.title_id)
+        if parts and not found:
+            raise await self._useless(listing, reason or "It is of no title that there is")
+
+    async def _useless(self, listing: Listing, reason: str) -> UselessListingError:
+        logger.info("Listing %s is not to be played", listing.id)
+        await self._listings.mark_broken(listing.id, reason)
+        return UselessListingError(reason)
+
+    # --- sources ----------------------------------------------------------------------------------
+
+    def _is_there(self, listing: Listing) -> bool:
+        known = self._torrents if listing.needs_swarm else self._web
+        try:
+            known.source(listing.source_id or SourceId(""))
+        except NoSourceError:
+            return False
+        return True
+
+    async def _make(self, listing: Listing, *, wake: bool) -> SourceId:
+        offer = listing.offer
+        if not listing.needs_swarm:
+            return await self._web.add(offer)
+        metainfo = await self._listings.torrent(listing.id)
+        if metainfo is not None:
+            return await self._torrents.add_metainfo(metainfo, wake=wake)
+        magnet = magnet_of(offer)
+        if magnet is None:
+            raise UnopenedError("It has to be fetched first")
+        return await self._torrents.add_magnet(magnet.uri, wake=wake)
+
+
+_ANOTHER = "It is another torrent than was offered"
+
+
+def magnet_of(offer: Offer) -> Magnet | None:
+    """Return the link to a swarm with all trackers that anybody has named, if there is one."""
+    if offer.magnet is not None:
+        magnet = parse_magnet(offer.magnet)
+        missing = [tracker for tracker in offer.trackers if tracker not in magnet.trackers]
+        if not missing or len(magnet.hashes) > 1:
+            return magnet
+        return from_hash(magnet.hashes[0], trackers=(*magnet.trackers, *missing))
+    if offer.info_hash is not None:
+        return from_hash(bytes.fromhex(offer.info_hash), trackers=offer.trackers)
+    return None
+
+
+def _web_files(offer: Offer) -> Sequence[SourceFile]:
+    # Where nobody says how big it is, it is there all the same.
+    return [
+        SourceFile(index=index, name=file.name, size=file.size or 1, offset=0)
+        for index, file in enumerate(offer.web_files)
+    ]
+
+
+def _chosen(file: SourceFile) -> ChosenFile:
+    return ChosenFile(index=file.index, name=file.name, size=file.size)

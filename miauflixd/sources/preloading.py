@@ -1,0 +1,314 @@
+"""Getting ready what is on people's screens, before anybody presses play.
+
+Clients say what they show; `preload_plan` says what to do about it; this does it, and gives up what
+nobody looks at any more. Nothing is begun while somebody's stream waits for its data, and what is
+under way then waits in the engine (`torrents.preloading`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from miauflixd.auth.model import UserId
+from miauflixd.catalogue.model import TitleId
+from miauflixd.errors import MiauflixdError, NotFoundError
+from miauflixd.runtime.priority import Priority
+from miauflixd.sources import preload_plan
+from miauflixd.sources.getting_ports import (
+    Finding,
+    PreloadNotes,
+    Preloads,
+    Torrents,
+    Watched,
+)
+from miauflixd.sources.listing_model import ListingId
+from miauflixd.sources.opening import Opening
+from miauflixd.sources.ports import Clock
+from miauflixd.sources.preload_plan import (
+    Errand,
+    Held,
+    Nearness,
+    Sight,
+    Span,
+    Standing,
+    Viewer,
+    Viewport,
+)
+from miauflixd.torrents.model import NoSourceError, SourceId
+
+logger = logging.getLogger(__name__)
+
+_CLIENTS = 50
+"""Viewports that are remembered; a house has fewer screens. The one that was silent longest goes
+first."""
+
+_WITHIN: Mapping[preload_plan.Step, float] = {"search": 10.0, "open": 45.0, "warm": 90.0}
+"""Seconds for a step; after that another title has its turn."""
+
+_HUNGER = 2.0
+"""Seconds between looks at whether a stream that waits for its data has got it."""
+
+_RANKS: Mapping[Nearness, int] = {
+    Nearness.FOCUSED: 4,
+    Nearness.ADJACENT: 3,
+    Nearness.VISIBLE: 2,
+    Nearness.NEAR: 1,
+}
+
+
+@dataclass(kw_only=True)
+class _Warm:
+    """What the engine fetches, or has fetched, for a title that is on a screen."""
+
+    source_id: SourceId
+    spans: tuple[Span, ...]
+    rank: int
+
+
+class Preloading:
+    """What people see is got ready."""
+
+    def __init__(
+        self,
+        *,
+        finding: Finding,
+        opening: Opening,
+        torrents: Torrents,
+        preloads: Preloads,
+        watched: Watched,
+        notes: PreloadNotes,
+        clock: Clock,
+    ) -> None:
+        """Begin with nobody looking at anything; `run` does the work.
+
+        Args:
+            finding: knows where titles can be had.
+            opening: finds out what a listing holds, and makes sources.
+            torrents: the sources.
+            preloads: has parts of them fetched.
+            watched: knows where somebody has stopped.
+            notes: remembers what was fetched.
+            clock: the time of day.
+        """
+        self._finding = finding
+        self._opening = opening
+        self._torrents = torrents
+        self._preloads = preloads
+        self._watched = watched
+        self._notes = notes
+        self._clock = clock
+        self._viewports: dict[str, Viewport] = {}
+        """By client, the one that spoke last comes last."""
+        self._standings: dict[TitleId, Standing] = {}
+        self._errands: dict[Errand, asyncio.Task[None]] = {}
+        self._warm: dict[TitleId, _Warm] = {}
+        self._held: dict[SourceId, Held] = {}
+        self._room = asyncio.Lock()
+        """Held while something is removed to make room, so that no two count on the same."""
+        self._stirred = asyncio.Event()
+
+    def see(self, client: str, viewer: Viewer, items: Mapping[TitleId, Nearness]) -> None:
+        """Take what a client shows from now on, in place of what it showed before.
+
+        Args:
+            client: tells it from others.
+            viewer: who looks at it.
+            items: movies and episodes, in the order in which they stand there; none: it shows
+                nothing any more.
+        """
+        self._viewports.pop(client, None)
+        if items:
+            viewport = Viewport(viewer=viewer, items=dict(items), at=_now())
+            self._viewports[client] = viewport
+            while len(self._viewports) > _CLIENTS:
+                del self._viewports[next(iter(self._viewports))]
+        self._stirred.set()
+
+    async def played(self, source_id: SourceId) -> None:
+        """Note that somebody plays a source: from now on it is theirs, and not ours to remove."""
+        if self._held.pop(source_id, None) is not None:
+            await self._notes.remove(source_id)
+
+    def is_ready(self, title_id: TitleId) -> bool:
+        """Whether the first seconds of a title that is on a screen are here."""
+        return "warm" in self._standings.get(title_id, Standing()).done
+
+    async def run(self) -> None:
+        """Get things ready until cancelled."""
+        for source_id, size in (await self._notes.all()).items():
+            self._held[source_id] = Held(source_id=source_id, size=size, title_id=None)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._stirred.clear()
+                within = self._act(group)
+                try:
+                    async with asyncio.timeout(within):
+                        await self._stirred.wait()
+                except TimeoutError:
+                    pass
+
+    # --- deciding ---------------------------------------------------------------------------------
+
+    def _act(self, group: asyncio.TaskGroup) -> float | None:
+        """Begin and give up what the plan says, and return in how many seconds to look again."""
+        now = _now()
+        for client, viewport in list(self._viewports.items()):
+            if now - viewport.at >= preload_plan.FORGOTTEN_AFTER:
+                del self._viewports[client]
+        sights = preload_plan.in_sight(self._viewports.values(), now=now)
+        self._standings = {
+            title_id: standing
+            for title_id, standing in self._standings.items()
+            if title_id in sights or standing.rests_until > now
+        }
+        for title_id in [title_id for title_id in self._warm if title_id not in sights]:
+            self._preloads.stop_preload(self._warm.pop(title_id).source_id)
+        errands = preload_plan.plan(sights, self._standings, now=now)
+        for errand, task in self._errands.items():
+            if errand not in errands:
+                task.cancel()
+        hungry = self._torrents.hungry
+        if not hungry:
+            for errand in errands:
+                if errand not in self._errands:
+                    self._errands[errand] = group.create_task(
+                        self._run_errand(errand), name=f"{errand.step} ahead"
+                    )
+        look = preload_plan.next_look(
+            self._viewports.values(), sights, self._standings, now=now
+        )
+        if hungry and errands:
+            return min(_HUNGER, look or _HUNGER)
+        return look
+
+    async def _run_errand(self, errand: Errand) -> None:
+        title_id = errand.title_id
+        standing = self._standings.get(title_id, Standing())
+        try:
+            sight = self._sight(title_id)
+            async with asyncio.timeout(_WITHIN[errand.step]):
+                match errand.step:
+                    case "search":
+                        await self._search(title_id, sight)
+                    case "open":
+                        await self._open(title_id, sight)
+                    case "warm":
+                        await self._warm_up(title_id, sight)
+            standing = replace(standing, done=standing.done | {errand.step})
+        except (MiauflixdError, TimeoutError) as error:
+            logger.debug("Getting a title ready: %s: %s", errand.step, type(error).__name__)
+            standing = replace(standing, rests_until=_now() + preload_plan.RESTS)
+        finally:
+            del self._errands[errand]
+            self._stirred.set()
+        self._standings[title_id] = standing
+
+    def _sight(self, title_id: TitleId) -> Sight:
+        sights = preload_plan.in_sight(self._viewports.values(), now=_now())
+        if (sight := sights.get(title_id)) is None:
+            raise OutOfSightError("Nobody looks at it any more")
+        return sight
+
+    # --- doing ------------------------------------------------------------------------------------
+
+    async def _search(self, title_id: TitleId, sight: Sight) -> None:
+        """Ask directories, unless they were asked lately, until there is something or all said no."""
+        if await self._finding.best(title_id, sight.viewer.preference) is None:
+            await self._finding.search(
+                title_id, within=_WITHIN["search"], priority=Priority.ON_SCREEN
+            )
+
+    async def _open(self, title_id: TitleId, sight: Sight) -> None:
+        """Find out what the likely source holds; if it turns out to be useless, the next one."""
+        await self._likely(title_id, sight, within=_WITHIN["open"])
+
+    async def _likely(self, title_id: TitleId, sight: Sight, *, within: float) -> ListingId:
+        preference = sight.viewer.preference
+        tried: list[ListingId] = []
+        while (
+            chosen := await self._finding.best(title_id, preference, not_these=tried)
+        ) is not None:
+            tried.append(chosen.listing.id)
+            try:
+                return await self._opening.open(
+                    chosen.listing.id, priority=Priority.ON_SCREEN, within=within
+                )
+            except NotFoundError:
+                continue
+        raise OutOfSightError("There is nothing to play it from")
+
+    async def _warm_up(self, title_id: TitleId, sight: Sight) -> None:
+        listing_id = await self._likely(title_id, sight, within=_WITHIN["open"])
+        chosen = await self._finding.best(title_id, sight.viewer.preference)
+        if chosen is None or chosen.listing.id != listing_id or chosen.file is None:
+            raise OutOfSightError("Another source is better by now")
+        if not chosen.listing.needs_swarm:
+            return  # a server answers at once, and is not asked for what nobody may want
+        is_new = chosen.listing.source_id is None
+        source_id = await self._opening.source_of(listing_id, wake=False)
+        layout = self._torrents.source(source_id).layout
+        if layout is None:
+            raise OutOfSightError("Nobody knows what it holds")
+        spans, size = preload_plan.within_bounds(
+            layout,
+            preload_plan.spans(
+                layout.file(chosen.file.index),
+                resume_at=await self._resume(sight.viewer.user_id, title_id),
+            ),
+        )
+        if is_new or source_id in self._held:
+            await self._hold(Held(source_id=source_id, size=size, title_id=title_id))
+        warm = self._warm[title_id] = _Warm(
+            source_id=source_id, spans=tuple(spans), rank=_RANKS[self._sight(title_id).nearness]
+        )
+        try:
+            async with self._torrents.changes() as changes:
+                await self._preloads.preload(source_id, warm.spans, rank=warm.rank)
+                if not self._preloads.preloaded(source_id):
+                    async for changed in changes:
+                        if changed == source_id and self._preloads.preloaded(source_id):
+                            break
+        except BaseException:
+            self._warm.pop(title_id, None)
+            self._preloads.stop_preload(source_id)
+            raise
+
+    async def _resume(self, user_id: UserId, title_id: TitleId) -> float | None:
+        progress = (await self._watched.progress(user_id, [title_id])).get(title_id)
+        if progress is None or progress.position <= 0 or progress.duration <= 0:
+            return None
+        return progress.position / progress.duration
+
+    async def _hold(self, held: Held) -> None:
+        """Make room for what is to be fetched, and remember it."""
+        async with self._room:
+            others = [one for one in self._held.values() if one.source_id != held.source_id]
+            sights = preload_plan.in_sight(self._viewports.values(), now=_now())
+            going = preload_plan.too_much(others, sights.keys(), more=held.size)
+            if going is None:
+                raise OutOfSightError("There is enough on the disk that nobody has played")
+            for source_id in going:
+                await self._remove(source_id)
+            self._held[held.source_id] = held
+            await self._notes.add(held.source_id, held.size, at=self._clock())
+
+    async def _remove(self, source_id: SourceId) -> None:
+        del self._held[source_id]
+        await self._notes.remove(source_id)
+        try:
+            if self._torrents.source(source_id).readers == 0:
+                await self._torrents.remove(source_id)
+        except NoSourceError:
+            pass
+
+
+class OutOfSightError(MiauflixdError):
+    """A title is not got ready any further, for want of a reason or of a way to."""
+
+    code = "out_of_sight"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
