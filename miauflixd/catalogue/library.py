@@ -54,6 +54,8 @@ class Library:
     trakt_lists: TraktLists
     scrobbling: Scrobbling
     blackboard: Changes[str]
+    changed: Callable[[str], None]
+    """Takes note of what others have changed: `title:movie:7`, `sources:movie:7`."""
     locale: Locale
     region: Region
 
@@ -150,6 +152,7 @@ class Library:
                 trakt_lists=TraktLists(titles=titles, lists=lists, trakt=trakt, clock=clock),
                 scrobbling=Scrobbling(titles=titles, watching=watching, trakt=trakt),
                 blackboard=blackboard,
+                changed=changed,
                 locale=locale,
                 region=Region(settings.region),
             )

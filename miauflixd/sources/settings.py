@@ -1,9 +1,10 @@
 """How directories are described: by the operator, at run time. No I/O."""
 
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from miauflixd.errors import InvalidInputError
 from miauflixd.runtime.secrets import Secret
@@ -93,3 +94,37 @@ ARCHIVE = DirectorySpec(
     trust=1.0,
 )
 """What is there without anybody setting it."""
+
+FOLDER_ID = "folder"
+
+TAKEN = frozenset({ARCHIVE.id, FOLDER_ID, "own"})
+"""Ids that no directory may have which is added at run time."""
+
+
+class SourcesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where titles are looked for, as far as the settings say; others are added at run time."""
+
+    archive: bool = True
+    """Look in the Internet Archive for what it has of a title."""
+
+    folder: Path | None = None
+    """A folder into which people put `.torrent` files and magnet links."""
+
+    def directories(self, *, archive_url: str = ARCHIVE_URL) -> tuple[DirectorySpec, ...]:
+        """Return the directories that these settings describe, in their order."""
+        found = []
+        if self.archive:
+            found.append(structs.replace(ARCHIVE, url=archive_url))
+        if self.folder is not None:
+            found.append(
+                DirectorySpec(
+                    id=FOLDER_ID,
+                    kind="folder",
+                    title="Folder",
+                    url=str(self.folder),
+                    via="host",
+                    # Somebody of the house has put it there.
+                    trust=0.9,
+                )
+            )
+        return tuple(found)
