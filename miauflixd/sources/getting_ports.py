@@ -6,72 +6,12 @@ from datetime import datetime
 from typing import Protocol
 
 from miauflixd.auth.model import UserId
-from miauflixd.catalogue.model import Particulars, Progress, TitleId
+from miauflixd.catalogue.model import Progress, TitleId
 from miauflixd.runtime.priority import Priority
-from miauflixd.sources.choosing import Chosen
-from miauflixd.sources.directories.directory import TorrentBytes
-from miauflixd.sources.listing_model import ChosenFile, Listing, ListingId, Part
 from miauflixd.sources.offers import Offer
 from miauflixd.sources.preload_plan import Span
-from miauflixd.sources.ranking import Preference
 from miauflixd.torrents.magnet import Magnet
 from miauflixd.torrents.model import Fetched, Source, SourceId, Swarm
-
-
-class Listings(Protocol):
-    """The listings that are kept, as `listing_store.ListingStore` has them."""
-
-    async def listing(self, listing_id: ListingId, /) -> Listing:
-        """Return one; raises `NoListingError`."""
-        ...
-
-    async def parts(self, listing_id: ListingId, /) -> Sequence[Part]:
-        """Return of which titles it is."""
-        ...
-
-    async def torrent(self, listing_id: ListingId, /) -> bytes | None:
-        """Return its `.torrent` file, if it is here."""
-        ...
-
-    async def save_torrent(
-        self, listing_id: ListingId, metainfo: bytes, /, *, hashes: Sequence[bytes]
-    ) -> ListingId:
-        """Keep its `.torrent` file, and return which listing it is from now on."""
-        ...
-
-    async def choose_file(
-        self, listing_id: ListingId, title: TitleId, file: ChosenFile | None, /
-    ) -> None:
-        """Note which file of it is a title."""
-        ...
-
-    async def remove_part(self, listing_id: ListingId, title: TitleId, /) -> None:
-        """Note that a title is not in it."""
-        ...
-
-    async def mark_broken(self, listing_id: ListingId, reason: str | None, /) -> None:
-        """Note why it is not to be played."""
-        ...
-
-    async def set_source(self, listing_id: ListingId, source_id: SourceId | None, /) -> None:
-        """Note which source it has become."""
-        ...
-
-
-class TitleFacts(Protocol):
-    """The catalogue."""
-
-    async def particulars(self, title: TitleId, /) -> Particulars:
-        """Return what tells a title from others; raises `NoTitleError`."""
-        ...
-
-
-class Resolver(Protocol):
-    """The directories."""
-
-    async def resolve(self, offer: Offer, *, priority: Priority) -> Magnet | TorrentBytes:
-        """Return what an offer leads to; see `asking.Asking`."""
-        ...
 
 
 class Swarms(Protocol):
@@ -148,25 +88,6 @@ class Preloads(Protocol):
 
     def preloaded(self, source_id: SourceId, /) -> bool:
         """Whether all that was asked is on the disk."""
-        ...
-
-
-class Finding(Protocol):
-    """Where titles can be had, as `service.Sources` knows."""
-
-    async def search(self, title_id: TitleId, /, *, within: float, priority: Priority) -> bool:
-        """Ask the directories, and return after so long at most whether they have all answered."""
-        ...
-
-    async def best(
-        self,
-        title_id: TitleId,
-        preference: Preference,
-        /,
-        *,
-        not_these: Collection[ListingId] = (),
-    ) -> Chosen | None:
-        """Return the listing to play a title from, without some."""
         ...
 
 

@@ -290,6 +290,15 @@ class ListingStore:
 
         await self._database.run(write)
 
+    async def remove_part(self, listing_id: ListingId, title: TitleId) -> None:
+        """Note that a title is not in a listing; nothing happens where it is not its."""
+        await self._database.run(
+            self._database.execute,
+            "DELETE FROM listing_titles WHERE title = ?"
+            " AND listing = (SELECT number FROM listings WHERE id = ?)",
+            (str(title), listing_id),
+        )
+
     async def save_torrent(
         self, listing_id: ListingId, metainfo: bytes, *, hashes: Sequence[bytes]
     ) -> ListingId:
@@ -415,6 +424,35 @@ class ListingStore:
                 (_number(before), limit),
             )
             return [ListingId(listing_id) for (listing_id,) in rows]
+
+        return await self._database.run(read)
+
+    async def unopened(
+        self, *, after: int, limit: int
+    ) -> tuple[Sequence[tuple[ListingId, TitleId]], int | None]:
+        """Return listings of which nobody knows what they hold, with a title of each.
+
+        Args:
+            after: where the part before has ended; 0 is the beginning.
+            limit: rows to look at, whatever is found in them.
+
+        Returns:
+            What was found, and where to go on; `None`: that was the last part.
+        """
+
+        def read() -> tuple[list[tuple[ListingId, TitleId]], int | None]:
+            rows = self._database.execute(
+                "SELECT l.number, l.id, l.state, l.broken,"
+                " (SELECT min(t.title) FROM listing_titles t WHERE t.listing = l.number)"
+                " FROM listings l WHERE l.number > ? ORDER BY l.number LIMIT ?",
+                (after, limit),
+            ).fetchall()
+            found = [
+                (ListingId(listing_id), TitleId.parse(title))
+                for _, listing_id, state, broken, title in rows
+                if state == "magnet" and not broken and title is not None
+            ]
+            return found, rows[-1][0] if len(rows) == limit else None
 
         return await self._database.run(read)
 

@@ -13,23 +13,18 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from miauflixd.catalogue.model import NoTitleError
+from miauflixd.catalogue.model import NoTitleError, TitleId
+from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.errors import MiauflixdError, NotFoundError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.asking import NoDirectoryError
 from miauflixd.sources.directories.directory import DirectoryUnavailableError, TorrentBytes
 from miauflixd.sources.file_choice import Choice, choose
 from miauflixd.sources.fitting import wanted_of
-from miauflixd.sources.getting_ports import (
-    Listings,
-    Resolver,
-    Swarms,
-    TitleFacts,
-    Torrents,
-    WebSources,
-)
+from miauflixd.sources.getting_ports import Swarms, Torrents, WebSources
 from miauflixd.sources.listing_model import OWN, ChosenFile, Listing, ListingId, Part
 from miauflixd.sources.offers import Offer
+from miauflixd.sources.service import Sources
 from miauflixd.torrents.magnet import Magnet, from_hash, parse_magnet
 from miauflixd.torrents.model import BadTorrentError, Fetched, NoSourceError, SourceFile, SourceId
 from miauflixd.torrents.reader import NoDataError, SourceFailedError
@@ -61,9 +56,8 @@ class Opening:
     def __init__(
         self,
         *,
-        listings: Listings,
-        titles: TitleFacts,
-        directories: Resolver,
+        sources: Sources,
+        titles: TitleStore,
         swarms: Swarms,
         torrents: Torrents,
         web: WebSources,
@@ -71,22 +65,21 @@ class Opening:
         """Take whom to ask.
 
         Args:
-            listings: where they are kept.
+            sources: where listings are kept, and directories asked.
             titles: what the titles are that they are of.
-            directories: give `.torrent` files.
             swarms: tell what a torrent holds.
             torrents: the sources that come from peers.
             web: the sources that come from servers.
         """
-        self._listings = listings
+        self._sources = sources
+        self._listings = sources.listings
         self._titles = titles
-        self._directories = directories
         self._swarms = swarms
         self._torrents = torrents
         self._web = web
 
     async def open(self, listing_id: ListingId, *, priority: Priority, within: float) -> ListingId:
-        """Find out what a listing holds and which of its files are the titles, unless that is known.
+        """Find out what a listing holds and which files the titles are, unless that is known.
 
         Args:
             listing_id: which one.
@@ -153,7 +146,7 @@ class Opening:
         magnet = magnet_of(offer)
         if offer.torrent_url is not None and offer.directory != OWN:
             try:
-                answer = await self._directories.resolve(offer, priority=priority)
+                answer = await self._sources.asking.resolve(offer, priority=priority)
             except (NoDirectoryError, DirectoryUnavailableError) as error:
                 # A swarm may tell as well; if there is no link to it, the directory has to.
                 if magnet is None:
@@ -193,7 +186,7 @@ class Opening:
     ) -> None:
         """Note which files are the titles; a title that is not in it loses the listing."""
         reason = ""
-        found = 0
+        missing: list[TitleId] = []
         for part in parts:
             try:
                 wanted = wanted_of(await self._titles.particulars(part.title_id))
@@ -206,18 +199,19 @@ class Opening:
             else:
                 choice = await asyncio.to_thread(choose, files, wanted, name=name)
             if isinstance(choice, Choice):
-                found += 1
                 await self._listings.choose_file(listing.id, part.title_id, _chosen(choice.file))
             else:
                 reason = choice.reason
-                if len(parts) > 1:
-                    await self._listings.remove_part(listing.id, part.title_id)
-        if parts and not found:
-            raise await self._useless(listing, reason or "It is of no title that there is")
+                missing.append(part.title_id)
+        if missing and len(missing) == len(parts):
+            raise await self._useless(listing, reason)
+        for title_id in missing:
+            await self._listings.remove_part(listing.id, title_id)
+        await self._sources.told(listing.id)
 
     async def _useless(self, listing: Listing, reason: str) -> UselessListingError:
         logger.info("Listing %s is not to be played", listing.id)
-        await self._listings.mark_broken(listing.id, reason)
+        await self._sources.mark_broken(listing.id, reason)
         return UselessListingError(reason)
 
     # --- sources ----------------------------------------------------------------------------------

@@ -8,23 +8,18 @@ under way then waits in the engine (`torrents.preloading`).
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.model import TitleId
 from miauflixd.errors import MiauflixdError, NotFoundError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources import preload_plan
-from miauflixd.sources.getting_ports import (
-    Finding,
-    PreloadNotes,
-    Preloads,
-    Torrents,
-    Watched,
-)
-from miauflixd.sources.listing_model import ListingId
-from miauflixd.sources.opening import Opening
+from miauflixd.sources.choosing import Chosen
+from miauflixd.sources.getting_ports import PreloadNotes, Preloads, Torrents, Watched
+from miauflixd.sources.listing_model import ListingId, NothingToPlayError
+from miauflixd.sources.opening import Opening, UnopenedError
 from miauflixd.sources.ports import Clock
 from miauflixd.sources.preload_plan import (
     Errand,
@@ -36,6 +31,7 @@ from miauflixd.sources.preload_plan import (
     Viewer,
     Viewport,
 )
+from miauflixd.sources.service import Sources
 from miauflixd.torrents.model import NoSourceError, SourceId
 
 logger = logging.getLogger(__name__)
@@ -44,8 +40,14 @@ _CLIENTS = 50
 """Viewports that are remembered; a house has fewer screens. The one that was silent longest goes
 first."""
 
-_WITHIN: Mapping[preload_plan.Step, float] = {"search": 10.0, "open": 45.0, "warm": 90.0}
+_WITHIN: Mapping[preload_plan.Step, float] = {"search": 10.0, "open": 50.0, "warm": 90.0}
 """Seconds for a step; after that another title has its turn."""
+
+_ATTEMPTS = 4
+"""Listings of a title of which one tries to find out what they hold."""
+
+_PATIENCE = 15.0
+"""Seconds for a swarm to say what it holds: most that say anything need five."""
 
 _HUNGER = 2.0
 """Seconds between looks at whether a stream that waits for its data has got it."""
@@ -58,10 +60,8 @@ _RANKS: Mapping[Nearness, int] = {
 }
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Warm:
-    """What the engine fetches, or has fetched, for a title that is on a screen."""
-
     source_id: SourceId
     spans: tuple[Span, ...]
     rank: int
@@ -73,7 +73,7 @@ class Preloading:
     def __init__(
         self,
         *,
-        finding: Finding,
+        sources: Sources,
         opening: Opening,
         torrents: Torrents,
         preloads: Preloads,
@@ -84,7 +84,7 @@ class Preloading:
         """Begin with nobody looking at anything; `run` does the work.
 
         Args:
-            finding: knows where titles can be had.
+            sources: knows where titles can be had.
             opening: finds out what a listing holds, and makes sources.
             torrents: the sources.
             preloads: has parts of them fetched.
@@ -92,7 +92,7 @@ class Preloading:
             notes: remembers what was fetched.
             clock: the time of day.
         """
-        self._finding = finding
+        self._sources = sources
         self._opening = opening
         self._torrents = torrents
         self._preloads = preloads
@@ -104,6 +104,7 @@ class Preloading:
         self._standings: dict[TitleId, Standing] = {}
         self._errands: dict[Errand, asyncio.Task[None]] = {}
         self._warm: dict[TitleId, _Warm] = {}
+        """What the engine fetches, or has fetched, for what is on a screen."""
         self._held: dict[SourceId, Held] = {}
         self._room = asyncio.Lock()
         """Held while something is removed to make room, so that no two count on the same."""
@@ -154,126 +155,140 @@ class Preloading:
     def _act(self, group: asyncio.TaskGroup) -> float | None:
         """Begin and give up what the plan says, and return in how many seconds to look again."""
         now = _now()
-        for client, viewport in list(self._viewports.items()):
-            if now - viewport.at >= preload_plan.FORGOTTEN_AFTER:
-                del self._viewports[client]
+        self._forget(now)
         sights = preload_plan.in_sight(self._viewports.values(), now=now)
-        self._standings = {
-            title_id: standing
-            for title_id, standing in self._standings.items()
-            if title_id in sights or standing.rests_until > now
-        }
         for title_id in [title_id for title_id in self._warm if title_id not in sights]:
-            self._preloads.stop_preload(self._warm.pop(title_id).source_id)
+            self._let_go(title_id)
+        for title_id, warm in self._warm.items():
+            if warm.rank != (rank := _RANKS[sights[title_id].nearness]):
+                warm.rank = rank
+                group.create_task(self._fetch(warm.source_id), name="fetching in another order")
         errands = preload_plan.plan(sights, self._standings, now=now)
         for errand, task in self._errands.items():
             if errand not in errands:
                 task.cancel()
-        hungry = self._torrents.hungry
-        if not hungry:
-            for errand in errands:
-                if errand not in self._errands:
-                    self._errands[errand] = group.create_task(
-                        self._run_errand(errand), name=f"{errand.step} ahead"
-                    )
-        look = preload_plan.next_look(
-            self._viewports.values(), sights, self._standings, now=now
-        )
-        if hungry and errands:
+        look = preload_plan.next_look(self._viewports.values(), sights, self._standings, now=now)
+        if errands and self._torrents.hungry:
             return min(_HUNGER, look or _HUNGER)
+        for errand in errands:
+            if errand not in self._errands:
+                self._begin(errand, sights[errand.title_id], group)
         return look
 
-    async def _run_errand(self, errand: Errand) -> None:
-        title_id = errand.title_id
-        standing = self._standings.get(title_id, Standing())
+    def _forget(self, now: float) -> None:
+        """Forget who has been silent for long, and what of titles is of no use any more."""
+        for client, viewport in list(self._viewports.items()):
+            if now - viewport.at >= preload_plan.FORGOTTEN_AFTER:
+                del self._viewports[client]
+        shown = {title_id for one in self._viewports.values() for title_id in one.items}
+        self._standings = {
+            title_id: standing
+            for title_id, standing in self._standings.items()
+            # What has failed rests, however often somebody looks away and back again.
+            if title_id in shown or standing.rests_until > now
+        }
+
+    def _begin(self, errand: Errand, sight: Sight, group: asyncio.TaskGroup) -> None:
+        task = group.create_task(self._run_errand(errand, sight), name=f"{errand.step} ahead")
+        self._errands[errand] = task
+
+        def over(_task: asyncio.Task[None]) -> None:
+            del self._errands[errand]
+            self._stirred.set()
+
+        # Not by the task itself: one that is cancelled before its first step does nothing.
+        task.add_done_callback(over)
+
+    async def _run_errand(self, errand: Errand, sight: Sight) -> None:
+        standing = self._standings.get(errand.title_id, Standing())
         try:
-            sight = self._sight(title_id)
             async with asyncio.timeout(_WITHIN[errand.step]):
                 match errand.step:
                     case "search":
-                        await self._search(title_id, sight)
+                        await self._search(errand.title_id, sight)
                     case "open":
-                        await self._open(title_id, sight)
+                        await self._open(errand.title_id, sight)
                     case "warm":
-                        await self._warm_up(title_id, sight)
+                        await self._warm_up(errand.title_id, sight)
             standing = replace(standing, done=standing.done | {errand.step})
         except (MiauflixdError, TimeoutError) as error:
-            logger.debug("Getting a title ready: %s: %s", errand.step, type(error).__name__)
+            logger.debug("A title is not got ready: %s, %s", errand.step, type(error).__name__)
             standing = replace(standing, rests_until=_now() + preload_plan.RESTS)
-        finally:
-            del self._errands[errand]
-            self._stirred.set()
-        self._standings[title_id] = standing
-
-    def _sight(self, title_id: TitleId) -> Sight:
-        sights = preload_plan.in_sight(self._viewports.values(), now=_now())
-        if (sight := sights.get(title_id)) is None:
-            raise OutOfSightError("Nobody looks at it any more")
-        return sight
+        self._standings[errand.title_id] = standing
 
     # --- doing ------------------------------------------------------------------------------------
 
     async def _search(self, title_id: TitleId, sight: Sight) -> None:
-        """Ask directories, unless they were asked lately, until there is something or all said no."""
-        if await self._finding.best(title_id, sight.viewer.preference) is None:
-            await self._finding.search(
+        """Ask directories, unless something is known already."""
+        try:
+            await self._sources.best(title_id, sight.viewer.preference)
+        except NothingToPlayError:
+            await self._sources.freshen(
                 title_id, within=_WITHIN["search"], priority=Priority.ON_SCREEN
             )
 
-    async def _open(self, title_id: TitleId, sight: Sight) -> None:
-        """Find out what the likely source holds; if it turns out to be useless, the next one."""
-        await self._likely(title_id, sight, within=_WITHIN["open"])
-
-    async def _likely(self, title_id: TitleId, sight: Sight, *, within: float) -> ListingId:
-        preference = sight.viewer.preference
-        tried: list[ListingId] = []
-        while (
-            chosen := await self._finding.best(title_id, preference, not_these=tried)
-        ) is not None:
-            tried.append(chosen.listing.id)
+    async def _open(self, title_id: TitleId, sight: Sight) -> Chosen:
+        """Find out what the likely source holds; of one where nobody can say, the next best."""
+        closed: list[ListingId] = []
+        for _ in range(_ATTEMPTS):
+            chosen = await self._sources.best(title_id, sight.viewer.preference, not_these=closed)
+            if chosen.file is not None:
+                return chosen
             try:
-                return await self._opening.open(
-                    chosen.listing.id, priority=Priority.ON_SCREEN, within=within
+                await self._opening.open(
+                    chosen.listing.id, priority=Priority.ON_SCREEN, within=_PATIENCE
                 )
             except NotFoundError:
-                continue
-        raise OutOfSightError("There is nothing to play it from")
+                continue  # it was useless, and is so for everybody from now on
+            except UnopenedError:
+                closed.append(chosen.listing.id)
+        raise NotGotReadyError("Nobody says of any what it holds")
 
     async def _warm_up(self, title_id: TitleId, sight: Sight) -> None:
-        listing_id = await self._likely(title_id, sight, within=_WITHIN["open"])
-        chosen = await self._finding.best(title_id, sight.viewer.preference)
-        if chosen is None or chosen.listing.id != listing_id or chosen.file is None:
-            raise OutOfSightError("Another source is better by now")
-        if not chosen.listing.needs_swarm:
+        chosen = await self._open(title_id, sight)
+        listing = chosen.listing
+        if not listing.needs_swarm or chosen.file is None:
             return  # a server answers at once, and is not asked for what nobody may want
-        is_new = chosen.listing.source_id is None
-        source_id = await self._opening.source_of(listing_id, wake=False)
+        source_id = await self._opening.source_of(listing.id, wake=False)
         layout = self._torrents.source(source_id).layout
         if layout is None:
-            raise OutOfSightError("Nobody knows what it holds")
+            raise NotGotReadyError("Nobody knows what it holds")
+        file = layout.file(chosen.file.index)
+        resume_at = await self._resume(sight.viewer.user_id, title_id)
         spans, size = preload_plan.within_bounds(
-            layout,
-            preload_plan.spans(
-                layout.file(chosen.file.index),
-                resume_at=await self._resume(sight.viewer.user_id, title_id),
-            ),
+            layout, preload_plan.spans(file, resume_at=resume_at)
         )
-        if is_new or source_id in self._held:
+        if listing.source_id != source_id or source_id in self._held:
             await self._hold(Held(source_id=source_id, size=size, title_id=title_id))
-        warm = self._warm[title_id] = _Warm(
-            source_id=source_id, spans=tuple(spans), rank=_RANKS[self._sight(title_id).nearness]
-        )
+        warm = _Warm(source_id=source_id, spans=tuple(spans), rank=_RANKS[sight.nearness])
+        self._warm[title_id] = warm
         try:
             async with self._torrents.changes() as changes:
-                await self._preloads.preload(source_id, warm.spans, rank=warm.rank)
+                await self._fetch(source_id)
                 if not self._preloads.preloaded(source_id):
                     async for changed in changes:
                         if changed == source_id and self._preloads.preloaded(source_id):
                             break
         except BaseException:
-            self._warm.pop(title_id, None)
-            self._preloads.stop_preload(source_id)
+            self._let_go(title_id)
             raise
+
+    async def _fetch(self, source_id: SourceId) -> None:
+        """Have fetched what is wanted of a source: of a season, perhaps of several episodes."""
+        wanted = [one for one in self._warm.values() if one.source_id == source_id]
+        wanted.sort(key=lambda one: -one.rank)
+        spans = [span for one in wanted for span in one.spans]
+        if wanted:
+            with suppress(NoSourceError):  # it was removed this moment
+                await self._preloads.preload(source_id, spans, rank=wanted[0].rank)
+
+    def _let_go(self, title_id: TitleId) -> None:
+        """Want nothing of a title any more; its source may be wanted for another episode."""
+        warm = self._warm.pop(title_id, None)
+        if warm is not None and all(
+            other.source_id != warm.source_id for other in self._warm.values()
+        ):
+            self._preloads.stop_preload(warm.source_id)
 
     async def _resume(self, user_id: UserId, title_id: TitleId) -> float | None:
         progress = (await self._watched.progress(user_id, [title_id])).get(title_id)
@@ -288,7 +303,7 @@ class Preloading:
             sights = preload_plan.in_sight(self._viewports.values(), now=_now())
             going = preload_plan.too_much(others, sights.keys(), more=held.size)
             if going is None:
-                raise OutOfSightError("There is enough on the disk that nobody has played")
+                raise NotGotReadyError("There is enough on the disk that nobody has played")
             for source_id in going:
                 await self._remove(source_id)
             self._held[held.source_id] = held
@@ -304,10 +319,10 @@ class Preloading:
             pass
 
 
-class OutOfSightError(MiauflixdError):
+class NotGotReadyError(MiauflixdError):
     """A title is not got ready any further, for want of a reason or of a way to."""
 
-    code = "out_of_sight"
+    code = "not_got_ready"
 
 
 def _now() -> float:

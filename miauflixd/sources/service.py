@@ -192,7 +192,12 @@ class Sources:
         return await self._searching.search(title_id, within=within, priority=priority)
 
     async def freshen(
-        self, title_id: TitleId, *, refresh: bool = False, within: float = WITHIN
+        self,
+        title_id: TitleId,
+        *,
+        refresh: bool = False,
+        within: float = WITHIN,
+        priority: Priority = Priority.WAITED_FOR,
     ) -> None:
         """Search for a title that somebody has opened, if the last search was not just now.
 
@@ -205,7 +210,7 @@ class Sources:
             # One of the future is of a clock that was wrong then.
             if timedelta(0) <= self._clock() - last.at < fresh:
                 return
-        await self.search(title.id, within=within)
+        await self.search(title.id, within=within, priority=priority)
 
     # --- choosing ---------------------------------------------------------------------------------
 
