@@ -58,6 +58,7 @@ class Due:
     id: ListingId
     offer: Offer
     seeders: int | None
+    leechers: int | None
     every: timedelta | None
     """How long it was left alone before; `None`: never counted."""
 
@@ -365,7 +366,7 @@ class ListingStore:
 
         def read() -> list[Due]:
             rows = self._database.execute(
-                "SELECT id, about, seeders, count_every FROM listings"
+                "SELECT id, about, seeders, leechers, count_every FROM listings"
                 " WHERE count_at <= ? ORDER BY count_at LIMIT ?",
                 (_number(now), limit),
             ).fetchall()
@@ -374,9 +375,10 @@ class ListingStore:
                     id=ListingId(listing_id),
                     offer=self._about(ListingId(listing_id), about).offer,
                     seeders=seeders,
+                    leechers=leechers,
                     every=None if every is None else timedelta(seconds=every),
                 )
-                for listing_id, about, seeders, every in rows
+                for listing_id, about, seeders, leechers, every in rows
             ]
 
         return await self._database.run(read)
@@ -412,7 +414,7 @@ class ListingStore:
         await self._database.run(save)
 
     async def unseen(self, *, before: datetime, limit: int) -> Sequence[ListingId]:
-        """Return listings that nobody has offered since, the longest gone first.
+        """Return listings that nobody has offered since, and nobody has, the longest gone first.
 
         Those that have become sources are not among them, nor what people have added themselves.
         """
@@ -420,6 +422,7 @@ class ListingStore:
         def read() -> list[ListingId]:
             rows = self._database.execute(
                 "SELECT id FROM listings WHERE seen_at < ? AND source_id IS NULL AND own = 0"
+                " AND (state = 'dead' OR coalesce(seeders, 0) = 0)"
                 " ORDER BY seen_at LIMIT ?",
                 (_number(before), limit),
             )
