@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, NewType
 
 from miauflixd.catalogue.model import TitleId
-from miauflixd.errors import ConflictError, InvalidInputError, NotFoundError
+from miauflixd.errors import InvalidInputError, NotFoundError
 from miauflixd.sources.offers import DirectoryId, Offer
 from miauflixd.torrents.model import SourceId
 
@@ -43,12 +43,6 @@ class BadSourceError(InvalidInputError):
     """What somebody adds leads to nothing that could be played."""
 
     code = "bad_source"
-
-
-class BelongsElsewhereError(ConflictError):
-    """This torrent is known to be of another title."""
-
-    code = "belongs_elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -67,6 +67,8 @@ async def offer_of(own: Own, *, http: Http) -> OwnOffer:
 
 
 async def _of_file(metainfo: bytes) -> OwnOffer:
+    if not fetching.is_torrent(metainfo):
+        raise BadSourceError("This is no .torrent file")
     try:
         # In a thread: ten megabytes take half a second.
         found = await asyncio.to_thread(outline, metainfo)

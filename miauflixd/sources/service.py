@@ -14,15 +14,14 @@ from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.database.database import Database
 from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.services import running
-from miauflixd.sources import choosing
+from miauflixd.sources import building, choosing
 from miauflixd.sources.asking import Asking, Report
 from miauflixd.sources.availability import Availability
-from miauflixd.sources.building import build
 from miauflixd.sources.choosing import Chosen, Circumstances, RankedListing
-from miauflixd.sources.directory_book import DirectoryBook
+from miauflixd.sources.directory_book import Build, DirectoryBook
 from miauflixd.sources.directory_store import DirectoryStore
 from miauflixd.sources.listing_model import (
-    BelongsElsewhereError,
+    BadSourceError,
     Found,
     Listing,
     ListingId,
@@ -113,6 +112,7 @@ class Sources:
         clock: Clock,
         is_cached: Callable[[SourceId], bool] = lambda _: False,
         archive_url: str = ARCHIVE_URL,
+        build: Build | None = None,
     ) -> AsyncIterator["Sources"]:
         """Have them for the length of the block.
 
@@ -129,6 +129,7 @@ class Sources:
             clock: the time of day.
             is_cached: whether all of a source is on the disk.
             archive_url: where the Internet Archive is.
+            build: makes directories out of their descriptions; the real ones unless said otherwise.
         """
         async with AsyncExitStack() as stack:
             listings = ListingStore(database=database, sealer=sealer)
@@ -140,7 +141,10 @@ class Sources:
             directories = DirectoryBook(
                 asking=asking,
                 store=store,
-                build=partial(build, tunnel_http=tunnel_http, host_http=host_http, clock=clock),
+                build=build
+                or partial(
+                    building.build, tunnel_http=tunnel_http, host_http=host_http, clock=clock
+                ),
                 built_in=settings.directories(archive_url=archive_url),
                 added=await store.specs(),
             )
@@ -300,7 +304,6 @@ class Sources:
             NotPlayableError: it is a show.
             BadTorrentError: it is no usable magnet link.
             BadSourceError: it leads to nothing that can be used.
-            BelongsElsewhereError: that torrent is known to be of another title.
             TunnelDownError: there is no way to look at the address.
         """
         title = None if title_id is None else await self._title(title_id)
@@ -311,7 +314,7 @@ class Sources:
         saved = await self.listings.save([Found(offer=offer, parts=parts)], at=self._clock())
         listing_id = saved.ids[0]
         if listing_id is None:
-            raise BelongsElsewhereError("This torrent is known to be of another title")
+            raise BadSourceError("This torrent is known to be of another title")
         if added.metainfo is not None:
             hashes = [bytes.fromhex(offer.info_hash)] if offer.info_hash else []
             listing_id = await self.listings.save_torrent(listing_id, added.metainfo, hashes=hashes)
