@@ -207,7 +207,7 @@ class Opening:
             raise await self._useless(listing, reason)
         for title_id in missing:
             await self._listings.remove_part(listing.id, title_id)
-        await self._sources.told(listing.id)
+        await self._sources.told(listing.id, lost=missing)
 
     async def _useless(self, listing: Listing, reason: str) -> UselessListingError:
         logger.info("Listing %s is not to be played", listing.id)
@@ -254,9 +254,10 @@ def magnet_of(offer: Offer) -> Magnet | None:
 
 
 def _web_files(offer: Offer) -> Sequence[SourceFile]:
-    # Where nobody says how big it is, it is there all the same.
+    # What nobody says the size of may be as big as the biggest.
+    unsaid = max((file.size or 0 for file in offer.web_files), default=0) or 1
     return [
-        SourceFile(index=index, name=file.name, size=file.size or 1, offset=0)
+        SourceFile(index=index, name=file.name, size=file.size or unsaid, offset=0)
         for index, file in enumerate(offer.web_files)
     ]
 

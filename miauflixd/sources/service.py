@@ -344,11 +344,15 @@ class Sources:
         await self.listings.set_state(listing_id, "dead")
         await self.told(listing_id)
 
-    async def told(self, listing_id: ListingId) -> None:
-        """Tell everybody that something about a listing has changed."""
-        await self._availability.update(
-            [part.title_id for part in await self.listings.parts(listing_id)]
-        )
+    async def told(self, listing_id: ListingId, *, lost: Collection[TitleId] = ()) -> None:
+        """Tell everybody that something about a listing has changed.
+
+        Args:
+            listing_id: which one.
+            lost: titles that it turned out not to be of.
+        """
+        parts = await self.listings.parts(listing_id)
+        await self._availability.update([*lost, *(part.title_id for part in parts)])
 
     async def remove(self, listing_id: ListingId) -> None:
         """Forget a listing. A search may find it again; what must not be played is marked broken.
