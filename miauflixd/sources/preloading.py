@@ -132,6 +132,11 @@ class Preloading:
         if self._held.pop(source_id, None) is not None:
             await self._notes.remove(source_id)
 
+    @property
+    def clients(self) -> int:
+        """How many show something, or did so lately."""
+        return len(self._viewports)
+
     def is_ready(self, title_id: TitleId) -> bool:
         """Whether the first seconds of a title that is on a screen are here."""
         return "warm" in self._standings.get(title_id, Standing()).done
