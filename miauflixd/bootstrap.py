@@ -7,7 +7,12 @@ thread and no event loop, `give_up_privileges` makes three rooms of one process.
 import os
 import pwd
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +28,8 @@ from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
-from miauflixd.egress.clients import host_client
+from miauflixd.egress.client import HttpClient
+from miauflixd.egress.clients import host_client, open_client, tunnel_client
 from miauflixd.errors import SettingsError
 from miauflixd.jobs.catalogue import catalogue_work
 from miauflixd.jobs.job import Job
@@ -34,9 +40,12 @@ from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
+from miauflixd.sources.service import Sources
+from miauflixd.sources.settings import SourcesSettings
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.launching import EngineLauncher, PlainLauncher
+from miauflixd.torrents.model import Activity, NoSourceError, SourceId
 from miauflixd.torrents.passage import Passage
 from miauflixd.torrents.service import Torrents, engine_settings
 from miauflixd.torrents.settings import TorrentsSettings
@@ -130,7 +139,7 @@ async def application(
         household = await stack.enter_async_context(
             Household.open(settings=config.auth, database=database, sealer=sealer, master_key=key)
         )
-        sources = await SourceStore.open(database=database, sealer=sealer)
+        stored = await SourceStore.open(database=database, sealer=sealer)
         http = await stack.enter_async_context(host_client())
         endpoints = await _endpoints(
             config.vpn, TunnelStore(database=database, sealer=sealer), http
@@ -157,7 +166,7 @@ async def application(
             Torrents.open(
                 settings=config.torrents,
                 engine=engine,
-                store=sources,
+                store=stored,
                 downloads=downloads,
                 boot_id=_boot_id(),
             )
@@ -182,6 +191,21 @@ async def application(
                 clock=_now,
             )
         )
+        tunnel_http = await stack.enter_async_context(_tunnel_http(tunnel, engine))
+        sources = await stack.enter_async_context(
+            Sources.open(
+                settings=config.sources,
+                database=database,
+                sealer=sealer,
+                titles=library.titles,
+                changed=library.changed,
+                tunnel_http=tunnel_http,
+                host_http=http,
+                clock=_now,
+                is_cached=partial(_is_cached, torrents),
+                archive_url=config.catalogue.archive_url,
+            )
+        )
         work = await catalogue_work(library=library, database=database, clock=_now)
         catalogue = library.catalogue(work.errands)
         timetable = await stack.enter_async_context(
@@ -200,6 +224,10 @@ async def application(
         preferences.on_change("vpn", endpoints.configure)
         preferences.on_change("auth", household.configure)
         preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
+        preferences.on_change(
+            "sources",
+            partial(_configure_sources, sources, config.catalogue.archive_url),
+        )
         preferences.on_change("log", _set_log_level)
 
         app = web_application.build(
@@ -215,6 +243,7 @@ async def application(
             lists=library.lists,
             watching=library.watching,
             scrobbling=library.scrobbling,
+            sources=sources,
             artwork=library.artwork,
             trakt_accounts=library.trakt,
             version=__version__,
@@ -228,6 +257,26 @@ async def application(
 def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
     passage.configure(settings)
     disk.minimum = settings.minimum_free
+
+
+def _configure_sources(sources: Sources, archive_url: str, settings: SourcesSettings) -> None:
+    sources.configure(settings, archive_url=archive_url)
+
+
+def _tunnel_http(
+    tunnel: Tunnel | NoTunnel, engine: EngineProcess
+) -> AbstractAsyncContextManager[HttpClient]:
+    """Return the client for whatever concerns the swarm."""
+    if isinstance(tunnel, NoTunnel):
+        return open_client()  # as the swarm itself goes: somebody has said so
+    return tunnel_client(opener=engine, road=tunnel)
+
+
+def _is_cached(torrents: Torrents, source_id: SourceId) -> bool:
+    try:
+        return torrents.source(source_id).condition.activity is Activity.COMPLETE
+    except NoSourceError:
+        return False
 
 
 def _configure_catalogue(

@@ -41,6 +41,7 @@ AT_ONCE = frozenset[KeyPath](
         ("catalogue", "tmdb_token"),
         ("catalogue", "archive"),
         ("catalogue", "archive_wider"),
+        ("sources", "archive"),
         ("log", "level"),
     }
 )

@@ -36,6 +36,12 @@ class BuiltInDirectoryError(ConflictError):
     code = "built_in_directory"
 
 
+class DirectoryOffError(ConflictError):
+    """A directory that is switched off is not asked anything."""
+
+    code = "directory_off"
+
+
 class DirectoryExistsError(ConflictError):
     """There is a directory of this id already."""
 
@@ -132,8 +138,14 @@ class DirectoryBook:
             await self._settle((*self._added, spec))
         return self._view(spec)
 
-    async def change(self, spec: DirectorySpec) -> DirectoryView:
-        """Let the directory of this id be as described from now on.
+    async def change(
+        self, name: DirectoryId, changed: Callable[[DirectorySpec], DirectorySpec]
+    ) -> DirectoryView:
+        """Let a directory be described otherwise from now on; its id and kind stay.
+
+        Args:
+            name: which.
+            changed: returns the new description for the old one.
 
         Raises:
             NoDirectoryError: there is none of this id.
@@ -141,7 +153,8 @@ class DirectoryBook:
             BadDirectoryError: it cannot be meant so.
         """
         async with self._one_at_a_time:
-            before = self._own(DirectoryId(spec.id))
+            before = self._own(name)
+            spec = changed(before)
             spec.check()
             await self._settle(tuple(spec if each is before else each for each in self._added))
         return self._view(spec)
@@ -174,11 +187,11 @@ class DirectoryBook:
 
         Raises:
             NoDirectoryError: there is none of this id.
-            BuiltInDirectoryError: it is switched off.
+            DirectoryOffError: it is switched off.
             TunnelDownError: there is no way out, so nothing is known.
         """
         if not self._spec(name).enabled:
-            raise BuiltInDirectoryError("This directory is switched off; switch it on first")
+            raise DirectoryOffError("This directory is switched off; switch it on first")
         return await self._asking.check(name)
 
     def configure(self, built_in: Sequence[DirectorySpec]) -> None:

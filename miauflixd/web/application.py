@@ -11,6 +11,7 @@ from aiohttp.web_urldispatcher import AbstractRoute
 from miauflixd.auth.household import Household
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.watched import Watching
+from miauflixd.sources.service import Sources
 from miauflixd.web import openapi
 from miauflixd.web.authentication import Authentication
 from miauflixd.web.client_address import trust_of
@@ -19,6 +20,7 @@ from miauflixd.web.gate import Gate
 from miauflixd.web.handlers import (
     audit,
     auth,
+    directories,
     docs,
     events,
     images,
@@ -40,6 +42,7 @@ from miauflixd.web.handlers import (
 from miauflixd.web.handlers import catalogue as catalogue_handlers
 from miauflixd.web.handlers import lists as list_handlers
 from miauflixd.web.handlers import settings as setting_handlers
+from miauflixd.web.handlers import sources as source_handlers
 from miauflixd.web.handlers import (
     torrents as torrent_handlers,
 )
@@ -60,6 +63,7 @@ from miauflixd.web.keys import (
     PREFERENCES,
     ROUTES,
     SCROBBLING,
+    SOURCES,
     TIMETABLE,
     TORRENTS,
     TRAKT,
@@ -112,6 +116,8 @@ EVERY_ROUTE: Sequence[Route] = (
     *stream.ROUTES,
     *catalogue_handlers.ROUTES,
     *list_handlers.ROUTES,
+    *source_handlers.ROUTES,
+    *directories.ROUTES,
     *progress.ROUTES,
     *trakt.ROUTES,
     *vpn.ROUTES,
@@ -136,6 +142,7 @@ def build(
     lists: Lists,
     watching: Watching,
     scrobbling: Scrobbling,
+    sources: Sources,
     trakt_accounts: Trakt,
     version: str,
     settings: WebSettings | None = None,
@@ -160,6 +167,7 @@ def build(
         lists: what of it stands together.
         watching: how far everybody is with it.
         scrobbling: where players say so.
+        sources: where titles can be had.
         trakt_accounts: who is linked with Trakt.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
@@ -203,11 +211,18 @@ def build(
     app[LISTS] = lists
     app[WATCHING] = watching
     app[SCROBBLING] = scrobbling
+    app[SOURCES] = sources
     app[DISK] = disk
     app[LIBRARY] = library
     app[IMAGES] = artwork
     app[TIMETABLE] = timetable
-    app[DOCTOR] = Doctor(tunnel=tunnel, library=library, disk=disk, timetable=timetable)
+    app[DOCTOR] = Doctor(
+        tunnel=tunnel,
+        library=library,
+        directories=sources.directories,
+        disk=disk,
+        timetable=timetable,
+    )
     started = clock()
     app[UPTIME] = lambda: clock() - started
     app[METRICS] = metrics.registry(

@@ -247,8 +247,8 @@ class Library(Protocol):
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, ...]]]:
         """Follow it: whenever something has changed, all that has since the last time.
 
-        `title:movie:7`, `list:tmdb-movies-popular`; `home` for everybody's first page, `home:<user
-        id>` for somebody's; `progress:<user id>:movie:7`.
+        `title:movie:7`, `sources:movie:7`, `list:tmdb-movies-popular`; `home` for everybody's first
+        page, `home:<user id>` for somebody's; `progress:<user id>:movie:7`.
         """
         ...
 
