@@ -38,8 +38,11 @@ from miauflixd.tunnel.errors import TunnelDownError
 _LISTS_EVERY = timedelta(hours=1)
 """As often as lists are refreshed."""
 
-_COUNTS_EVERY = timedelta(minutes=10)
-"""Between looks at what is to be counted; each swarm has its own rhythm of hours to days."""
+_SWARMS = "swarms"
+"""The only item of its queue, there for its time: when the next swarm is to be counted."""
+
+_TOGETHER = timedelta(minutes=10)
+"""Between two rounds of counting: what is found one by one is counted together."""
 
 _OF_EACH_LIST = 100
 """Titles that are searched for; nobody scrolls further before somebody opens them."""
@@ -105,14 +108,17 @@ async def sources_work(
     """
     searches = await WorkQueue.open("search_sources", database=database, clock=clock)
     fetches = await WorkQueue.open("fetch_torrents", database=database, clock=clock)
+    counts = await WorkQueue.open("update_source_stats", database=database, clock=clock)
     work = _Work(
         sources=sources,
         opening=opening,
+        counting=counting,
         library=library,
         users=users,
         way_out=way_out,
         searches=searches,
         fetches=fetches,
+        counts=counts,
         clock=clock,
     )
     return SourcesWork(
@@ -136,11 +142,12 @@ async def sources_work(
                 within=timedelta(minutes=3),
                 workers=4,
             ),
-            Job(
+            QueueJob(
                 name="update_source_stats",
                 summary="Ask trackers how many share each source",
-                rule=Every(_COUNTS_EVERY),
-                run=lambda _run: counting.count_due(),
+                queue=counts,
+                handler=work.count,
+                within=timedelta(minutes=15),
             ),
             Job(
                 name="resync_sources",
@@ -158,16 +165,19 @@ class _Work:
         *,
         sources: Sources,
         opening: Opening,
+        counting: Counting,
         library: Library,
         users: Users,
         way_out: Callable[[], bool],
         searches: WorkQueue,
         fetches: WorkQueue,
+        counts: WorkQueue,
         clock: Clock,
     ) -> None:
         self._sources = sources
         self._listings = sources.listings
         self._opening = opening
+        self._counting = counting
         self._titles = library.titles
         self._lists = library.lists
         self._watching = library.watching
@@ -175,6 +185,7 @@ class _Work:
         self._way_out = way_out
         self._searches = searches
         self._fetches = fetches
+        self._counts = counts
         self._clock = clock
         self._popularity: dict[TitleId, float] = {}
         """From 0 to 1, of what is in lists."""
@@ -183,6 +194,7 @@ class _Work:
 
     async def whats_in_lists(self, _run: Run) -> str | None:
         """Put what is in lists, and what people watch next, into the queue, each for its time."""
+        await self._count_in_time()  # also what people have found
         if not self._sources.asking.directories:
             return "No directory is on"
         self._popularity = await self._wanted_titles()
@@ -208,6 +220,7 @@ class _Work:
             )
             last = await self._listings.search_of(title_id) if over else None
             await self._fetch_best(title_id)
+            await self._count_in_time()
         due = self._clock() + _LATE if last is None else await self._due(title_id, last)
         await self._searches.put([self._wanted(title_id, due)])
 
@@ -280,6 +293,19 @@ class _Work:
         except (NothingToPlayError, NoTitleError):
             pass  # there are no more
         await self._fetches.put(wanted)
+
+    # --- counting ---------------------------------------------------------------------------------
+
+    async def count(self, _item: str) -> None:
+        """Count what is due, and see to the next round."""
+        await self._counting.count_due()
+        await self._count_in_time()
+
+    async def _count_in_time(self) -> None:
+        due = await self._listings.next_due()
+        if due is not None:
+            soonest = self._clock() + _TOGETHER
+            await self._counts.put([Wanted(item=_SWARMS, not_before=max(due, soonest))])
 
     # --- once a night -----------------------------------------------------------------------------
 
