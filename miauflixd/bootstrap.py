@@ -22,6 +22,7 @@ import msgspec
 
 from miauflixd import __version__
 from miauflixd.auth.household import Household
+from miauflixd.auth.model import UserId
 from miauflixd.catalogue.library import Library
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.config.preferences import Preferences
@@ -34,12 +35,14 @@ from miauflixd.errors import SettingsError
 from miauflixd.jobs.catalogue import catalogue_work
 from miauflixd.jobs.job import Job
 from miauflixd.jobs.model import AlreadyRunningError
+from miauflixd.jobs.sources import sources_work
 from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
+from miauflixd.sources.readiness import NoWebSources, Readiness
 from miauflixd.sources.service import Sources
 from miauflixd.sources.settings import SourcesSettings
 from miauflixd.torrents.downloads import Downloads
@@ -206,11 +209,39 @@ async def application(
                 archive_url=config.catalogue.archive_url,
             )
         )
+        readiness = await stack.enter_async_context(
+            Readiness.open(
+                sources=sources,
+                titles=library.titles,
+                watched=library.watching,
+                torrents=torrents,
+                preloads=torrents.preloading,
+                swarms=torrents.questions,
+                web=NoWebSources(),
+                database=database,
+                clock=_now,
+            )
+        )
         work = await catalogue_work(library=library, database=database, clock=_now)
+        source_jobs = await sources_work(
+            sources=sources,
+            opening=readiness.opening,
+            counting=readiness.counting,
+            library=library,
+            users=partial(_users, household),
+            way_out=lambda: tunnel.view().state in ("up", "degraded", "off"),
+            database=database,
+            clock=_now,
+            nightly=config.jobs.nightly,
+        )
         catalogue = library.catalogue(work.errands)
         timetable = await stack.enter_async_context(
             Timetable.open(
-                [*work.jobs, *_upkeep(config, database=database, household=household)],
+                [
+                    *work.jobs,
+                    *source_jobs,
+                    *_upkeep(config, database=database, household=household),
+                ],
                 database=database,
                 settings=config.jobs,
                 clock=_now,
@@ -219,16 +250,17 @@ async def application(
         await stack.enter_async_context(running("timetable", timetable.run))
 
         disk = Disk(data, minimum=config.torrents.minimum_free)
-        preferences.audited_by(household.audit)
-        preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
-        preferences.on_change("vpn", endpoints.configure)
-        preferences.on_change("auth", household.configure)
-        preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
-        preferences.on_change(
-            "sources",
-            partial(_configure_sources, sources, config.catalogue.archive_url),
+        _follow(
+            preferences,
+            household=household,
+            passage=passage,
+            disk=disk,
+            endpoints=endpoints,
+            library=library,
+            timetable=timetable,
+            sources=sources,
+            archive_url=config.catalogue.archive_url,
         )
-        preferences.on_change("log", _set_log_level)
 
         app = web_application.build(
             household=household,
@@ -244,6 +276,8 @@ async def application(
             watching=library.watching,
             scrobbling=library.scrobbling,
             sources=sources,
+            playing=readiness.playing,
+            preloading=readiness.preloading,
             artwork=library.artwork,
             trakt_accounts=library.trakt,
             version=__version__,
@@ -254,9 +288,35 @@ async def application(
         yield Application(url=url, torrents=torrents, tunnel=tunnel)
 
 
+def _follow(
+    preferences: Preferences,
+    *,
+    household: Household,
+    passage: Passage,
+    disk: Disk,
+    endpoints: Endpoints,
+    library: Library,
+    timetable: Timetable,
+    sources: Sources,
+    archive_url: str,
+) -> None:
+    """Let everybody know what is set while they run."""
+    preferences.audited_by(household.audit)
+    preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
+    preferences.on_change("vpn", endpoints.configure)
+    preferences.on_change("auth", household.configure)
+    preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
+    preferences.on_change("sources", partial(_configure_sources, sources, archive_url))
+    preferences.on_change("log", _set_log_level)
+
+
 def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
     passage.configure(settings)
     disk.minimum = settings.minimum_free
+
+
+async def _users(household: Household) -> list[UserId]:
+    return [user.id for user in await household.accounts.all()]
 
 
 def _configure_sources(sources: Sources, archive_url: str, settings: SourcesSettings) -> None:

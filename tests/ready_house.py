@@ -17,7 +17,7 @@ from miauflixd.sources.listing_model import Listing, ListingId
 from miauflixd.sources.offers import Offer
 from miauflixd.sources.opening import Opening
 from miauflixd.sources.playing import Playing
-from miauflixd.sources.preload_plan import Viewer
+from miauflixd.sources.preload_plan import Onlooker
 from miauflixd.sources.preload_store import PreloadStore
 from miauflixd.sources.preloading import Preloading
 from miauflixd.sources.ranking import Preference
@@ -105,8 +105,8 @@ class ReadyHouse:
         return await self.opening.open(listing_id, priority=Priority.WAITED_FOR, within=5.0)
 
 
-def anna(**liked: Any) -> Viewer:
-    return Viewer(user_id=ANNA, preference=Preference(**liked))
+def anna(**liked: Any) -> Onlooker:
+    return Onlooker(user_id=ANNA, preference=Preference(**liked))
 
 
 @asynccontextmanager

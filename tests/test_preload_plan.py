@@ -10,9 +10,9 @@ from miauflixd.sources.preload_plan import (
     MOST_OF_ONE,
     Held,
     Nearness,
+    Onlooker,
     Standing,
     Step,
-    Viewer,
     Viewport,
     in_sight,
     next_look,
@@ -25,8 +25,8 @@ from miauflixd.sources.ranking import Preference
 from miauflixd.torrents.model import Layout, NoSourceError, SourceFile, SourceId
 
 MIB = 2**20
-ANNA = Viewer(user_id=UserId("anna"), preference=Preference())
-BEN = Viewer(user_id=UserId("ben"), preference=Preference(languages=("de",)))
+ANNA = Onlooker(user_id=UserId("anna"), preference=Preference())
+BEN = Onlooker(user_id=UserId("ben"), preference=Preference(languages=("de",)))
 EVERYTHING: frozenset[Step] = frozenset({"search", "open", "warm"})
 
 
@@ -34,7 +34,7 @@ def movie(number: int) -> TitleId:
     return TitleId.parse(f"movie:{number}")
 
 
-def screen(*items: tuple[int, Nearness], at: float = 0.0, viewer: Viewer = ANNA) -> Viewport:
+def screen(*items: tuple[int, Nearness], at: float = 0.0, viewer: Onlooker = ANNA) -> Viewport:
     return Viewport(
         viewer=viewer, items={movie(number): nearness for number, nearness in items}, at=at
     )

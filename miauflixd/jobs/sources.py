@@ -12,7 +12,6 @@ Whoever opens a title has it searched for at once, by `sources.service`; it is t
 
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -74,13 +73,6 @@ hundred thousand, it takes three weeks to see all."""
 Users = Callable[[], Awaitable[Sequence[UserId]]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourcesWork:
-    """The jobs."""
-
-    jobs: Sequence[Job | QueueJob]
-
-
 async def sources_work(
     *,
     sources: Sources,
@@ -92,7 +84,7 @@ async def sources_work(
     database: Database,
     clock: Clock,
     nightly: Rule,
-) -> SourcesWork:
+) -> Sequence[Job | QueueJob]:
     """Return the work of the sources, with what waits of it since the last time.
 
     Args:
@@ -121,41 +113,39 @@ async def sources_work(
         counts=counts,
         clock=clock,
     )
-    return SourcesWork(
-        jobs=(
-            QueueJob(
-                name="search_sources",
-                summary="Ask directories where titles can be had",
-                queue=searches,
-                handler=work.search,
-                within=timedelta(seconds=2 * _SEARCH_FOR),
-                workers=2,
-                rule=Every(_LISTS_EVERY),
-                feed=work.whats_in_lists,
-            ),
-            QueueJob(
-                name="fetch_torrents",
-                summary="Find out what the best sources of a title hold",
-                queue=fetches,
-                handler=work.fetch,
-                # A directory's turn may be long in coming.
-                within=timedelta(minutes=3),
-                workers=4,
-            ),
-            QueueJob(
-                name="update_source_stats",
-                summary="Ask trackers how many share each source",
-                queue=counts,
-                handler=work.count,
-                within=timedelta(minutes=15),
-            ),
-            Job(
-                name="resync_sources",
-                summary="Look into sources that were left over, and forget those nobody has",
-                rule=nightly,
-                run=work.resync,
-            ),
-        )
+    return (
+        QueueJob(
+            name="search_sources",
+            summary="Ask directories where titles can be had",
+            queue=searches,
+            handler=work.search,
+            within=timedelta(seconds=2 * _SEARCH_FOR),
+            workers=2,
+            rule=Every(_LISTS_EVERY),
+            feed=work.whats_in_lists,
+        ),
+        QueueJob(
+            name="fetch_torrents",
+            summary="Find out what the best sources of a title hold",
+            queue=fetches,
+            handler=work.fetch,
+            # A directory's turn may be long in coming.
+            within=timedelta(minutes=3),
+            workers=4,
+        ),
+        QueueJob(
+            name="update_source_stats",
+            summary="Ask trackers how many share each source",
+            queue=counts,
+            handler=work.count,
+            within=timedelta(minutes=15),
+        ),
+        Job(
+            name="resync_sources",
+            summary="Look into sources that were left over, and forget those nobody has",
+            rule=nightly,
+            run=work.resync,
+        ),
     )
 
 

@@ -75,7 +75,7 @@ _STEPS: Mapping[Nearness, tuple[Step, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Viewer:
+class Onlooker:
     """For whom something is got ready."""
 
     user_id: UserId
@@ -86,7 +86,7 @@ class Viewer:
 class Viewport:
     """What one client shows."""
 
-    viewer: Viewer
+    viewer: Onlooker
     items: Mapping[TitleId, Nearness]
     """In the order in which they stand there."""
     at: float
@@ -98,7 +98,7 @@ class Sight:
     """A title on somebody's screen."""
 
     nearness: Nearness
-    viewer: Viewer
+    viewer: Onlooker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +131,7 @@ class Held:
 
 def in_sight(viewports: Iterable[Viewport], *, now: float) -> Mapping[TitleId, Sight]:
     """Return all that somebody sees, the nearest first; of several places the nearest counts."""
-    seen: dict[TitleId, tuple[Nearness, int, Viewer]] = {}
+    seen: dict[TitleId, tuple[Nearness, int, Onlooker]] = {}
     for viewport in viewports:
         if now - viewport.at >= FORGOTTEN_AFTER:
             continue

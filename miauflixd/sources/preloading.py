@@ -25,10 +25,10 @@ from miauflixd.sources.preload_plan import (
     Errand,
     Held,
     Nearness,
+    Onlooker,
     Sight,
     Span,
     Standing,
-    Viewer,
     Viewport,
 )
 from miauflixd.sources.service import Sources
@@ -110,7 +110,7 @@ class Preloading:
         """Held while something is removed to make room, so that no two count on the same."""
         self._stirred = asyncio.Event()
 
-    def see(self, client: str, viewer: Viewer, items: Mapping[TitleId, Nearness]) -> None:
+    def see(self, client: str, viewer: Onlooker, items: Mapping[TitleId, Nearness]) -> None:
         """Take what a client shows from now on, in place of what it showed before.
 
         Args:
