@@ -63,6 +63,7 @@ def test_what_can_be_had_is_looked_for_again_by_its_age() -> None:
 def test_what_everybody_looks_at_is_looked_for_twice_as_often() -> None:
     assert wait(found=True, age=120, popularity=1.0) == 5 * _DAYS
     assert wait(found=True, age=120, popularity=7e9) == 5 * _DAYS
+    assert wait(found=True, age=9000, popularity=1.0) == 15 * _DAYS
 
 
 @pytest.mark.parametrize(

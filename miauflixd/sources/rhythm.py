@@ -52,17 +52,16 @@ def search_again(
     """
     age = today - released if released else None
     if found:
-        wait = _LATEST_FOUND if age is None else age * _OF_ITS_AGE
-        wait = max(wait, _SOONEST_FOUND)
+        wait = _LATEST_FOUND if age is None else min(age * _OF_ITS_AGE, _LATEST_FOUND)
+        popular = min(max(popularity, 0.0), 1.0)
+        wait = max(wait * (1 - (1 - _POPULAR) * popular), _SOONEST_FOUND)
+        longest = _LATEST_FOUND
     elif age is not None and age < -_NEW:
         wait = -age - _NEW  # nobody has it before it is made
+        longest = _MOST_IN_VAIN
     else:
-        is_new = age is not None and age <= _NEW
-        wait = min(
-            _HOUR * 2 ** min(max(in_vain, 1) - 1, 16), _MOST_OF_NEW if is_new else _MOST_IN_VAIN
-        )
-    wait *= 1 - (1 - _POPULAR) * min(max(popularity, 0.0), 1.0) if found else 1.0
-    longest = _LATEST_FOUND if found else _MOST_IN_VAIN
+        wait = _HOUR * 2 ** min(max(in_vain, 1) - 1, 16)
+        longest = _MOST_OF_NEW if age is not None and age <= _NEW else _MOST_IN_VAIN
     # Three quarters to five quarters: 45 to 75 minutes after the first in vain.
     return min(min(wait, longest) * (0.75 + 0.5 * chance), longest)
 
