@@ -154,14 +154,14 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    folder: Path, *directories: FakeDirectory, http: Http | None = None, **settings: Any
+    path: Path, *directories: FakeDirectory, http: Http | None = None, **settings: Any
 ) -> AsyncIterator[House]:
     """Have sources with these directories, for the length of the block."""
     known = {directory.name: directory for directory in directories}
     told: list[str] = []
     clock = FakeClock()
     async with AsyncExitStack() as stack:
-        titles = await stack.enter_async_context(open_shelf(folder))
+        titles = await stack.enter_async_context(open_shelf(path))
         sources = await stack.enter_async_context(
             Sources.open(
                 settings=SourcesSettings(**({"archive": False} | settings)),

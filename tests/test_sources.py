@@ -26,8 +26,20 @@ from miauflixd.sources.release_model import Quality
 from miauflixd.torrents.model import BadTorrentError
 from miauflixd.tunnel.errors import TunnelDownError
 from tests.catalogue_titles import EN
-from tests.directory_fakes import HASH, MAGNET, TORRENT, FakeDirectories, client, serving
-from tests.sources_house import ANNA, ANYBODY, FakeDirectory, info_hash, offer, open_house
+from tests.directory_fakes import (
+    API_KEY,
+    HASH,
+    MAGNET,
+    OTHER_HASH,
+    TORRENT,
+    FakeDirectories,
+    client,
+    item,
+    link,
+    rss,
+    serving,
+)
+from tests.sources_house import ANNA, ANYBODY, FakeDirectory, info_hash, offer, open_house, spec
 
 FILM = "Big.Cat.2019.1080p.WEB-DL.H264.AAC-GRP"
 HALF = "Big.Cat.2019.720p.WEB-DL.H264.AAC-GRP"
@@ -216,6 +228,32 @@ async def test_a_title_in_another_language_is_found_too(tmp_path):
         )
         await house.search(film)
         assert len(await house.names(film)) == 1
+
+
+async def test_real_directories_are_asked_over_the_network(tmp_path):
+    said = rss(
+        item("Big.Cat.2019.1080p.WEB-GRP", infohash=HASH, seeders=12, size=4 * GB),
+        item("Big.Cat.2019.720p.WEB-GRP", inside=link(MAGNET.replace("89AB", "77AB"))),
+        item("Big.Cat.1971.1080p.WEB-GRP", infohash=OTHER_HASH),
+    )
+    async with (
+        serving(FakeDirectories(feed=said)) as server,
+        client() as http,
+        open_house(tmp_path, http=http) as house,
+    ):
+        described = {"kind": "torznab", "url": f"{server.origin}/torznab/api", "api_key": API_KEY}
+        await house.sources.directories.add(spec("t", via="host", **described))
+        await house.sources.directories.add(spec("y", via="host", url=f"{server.origin}/api/v2"))
+        film = await house.movie("Big Cat", imdb="tt5550001")
+        assert await house.search(film)
+        found = await house.of(film)
+        names = {one.listing.offer.name for one in found.listings}
+        assert {"Big.Cat.2019.1080p.WEB-GRP", "Big.Cat.2019.720p.WEB-GRP"} <= names
+        assert not any("1971" in name for name in names)
+        conditions = {
+            view.spec.id: view.standing.condition for view in house.sources.directories.all()
+        }
+        assert conditions["t"] == "ok"
 
 
 # --- packs ----------------------------------------------------------------------------------------
@@ -454,6 +492,20 @@ async def test_an_address_in_a_private_network_is_not_looked_at(tmp_path):
             with pytest.raises(BadSourceError):
                 await house.sources.add_own(film, Own(url=url), by=ANNA)
         assert server.asked == []
+
+
+async def test_an_address_that_leads_into_a_private_network_is_not_followed(tmp_path):
+    async with (
+        serving(FakeDirectories(trouble="to a private address")) as server,
+        client() as http,
+        open_house(tmp_path, FakeDirectory("a"), http=_Own(http, server.origin)) as house,
+    ):
+        film = await house.movie()
+        with pytest.raises(BadSourceError):
+            await house.sources.add_own(film, Own(url=f"{server.origin}/x"), by=ANNA)
+        server.trouble = "huge"
+        with pytest.raises(BadSourceError):
+            await house.sources.add_own(film, Own(url=f"{server.origin}/x"), by=ANNA)
 
 
 async def test_a_film_at_an_address_needs_no_swarm(tmp_path):

@@ -56,18 +56,11 @@ def match(offer: Offer, sought: Sought) -> Found | Refusal:
     return Found(offer=_called(offer, name), parts=tuple(parts))
 
 
-def best_first(found: Iterable[Found], *, most: int) -> Sequence[Found]:
-    """Return the most promising of what was found: what is certain, then what many have."""
-    ordered = sorted(
-        found,
-        key=lambda one: (
-            bool(one.offer.web_files),
-            one.parts[0].certain,
-            one.offer.seeders or 0,
-        ),
-        reverse=True,
+def promising_first(offers: Iterable[Offer]) -> Sequence[Offer]:
+    """Return offers in the order in which to look at them: from a server, then what many have."""
+    return sorted(
+        offers, key=lambda offer: (bool(offer.web_files), offer.seeders or 0), reverse=True
     )
-    return ordered[:most]
 
 
 def _fit(offer: Offer, title: Particulars) -> tuple[str, Fit] | Refusal:

@@ -3,52 +3,31 @@
 Whatever tells which torrent a listing is, what it is called and what is in it, is sealed.
 """
 
-import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import msgspec
 
 from miauflixd.catalogue.model import TitleId
 from miauflixd.database.database import Database
-from miauflixd.sources.belonging import settle
 from miauflixd.sources.listing_model import (
-    OWN,
     ChosenFile,
     Found,
     Listing,
     ListingId,
     ListingState,
-    NoListingError,
     Part,
     Saved,
     Search,
 )
-from miauflixd.sources.merge import merge
+from miauflixd.sources.listing_rows import COLUMNS, About, ListingRows, from_seconds, to_seconds
 from miauflixd.sources.offers import Offer
-from miauflixd.torrents.magnet import parse_magnet
 from miauflixd.torrents.model import SourceId
 from miauflixd.vault.sealing import Sealer
 
-_AT_ONCE = 100
+_AT_ONCE = 50
 """Offers that are saved in one transaction: 20 ms, for which everybody else waits."""
-
-_SCRAPED_COUNTS = timedelta(hours=24)
-"""For how long what the swarm itself said is believed before what directories say."""
-
-_COLUMNS = (
-    "l.number, l.id, l.about, l.state, l.broken, l.seeders, l.leechers, l.seeders_before,"
-    " l.counted_at, l.source_id, l.added_at, l.seen_at"
-)
-
-
-class _About(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sealed of a listing."""
-
-    offer: Offer
-    broken: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,8 +60,7 @@ class ListingStore:
     def __init__(self, *, database: Database, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
-        self._abouts = msgspec.msgpack.Decoder(_About)
-        self._files = msgspec.msgpack.Decoder(ChosenFile)
+        self._rows = ListingRows(database=database, sealer=sealer)
 
     # --- what searches bring ----------------------------------------------------------------------
 
@@ -96,7 +74,7 @@ class ListingStore:
         gained: set[TitleId] = set()
         lost: set[TitleId] = set()
         for start in range(0, len(found), _AT_ONCE):
-            saved = await self._database.run(self._save, found[start : start + _AT_ONCE], at)
+            saved = await self._database.run(self._rows.save, found[start : start + _AT_ONCE], at)
             ids += saved.ids
             gained |= saved.gained
             lost |= saved.lost
@@ -106,7 +84,7 @@ class ListingStore:
         """Remember the last search for a title."""
         values = (
             str(title),
-            _number(search.at),
+            to_seconds(search.at),
             search.found,
             search.in_vain,
             search.complete,
@@ -134,7 +112,7 @@ class ListingStore:
             )
             return {
                 TitleId.parse(title): Search(
-                    at=_moment(at),
+                    at=from_seconds(at),
                     found=found,
                     in_vain=in_vain,
                     complete=bool(complete),
@@ -152,13 +130,13 @@ class ListingStore:
 
         def read() -> list[tuple[Listing, Part]]:
             rows = self._database.execute(
-                f"SELECT t.certain, t.pack, t.file, {_COLUMNS} FROM listing_titles t"  # noqa: S608 -- our own words
+                f"SELECT t.certain, t.pack, t.file, {COLUMNS} FROM listing_titles t"  # noqa: S608 -- our own words
                 " CROSS JOIN listings l ON l.number = t.listing WHERE t.title = ?"
                 " ORDER BY l.number",
                 (str(title),),
             ).fetchall()
             return [
-                (self._listing(row), self._part(row[1], title, certain, pack, file))
+                (self._rows.listing(row), self._rows.part(row[1], title, certain, pack, file))
                 for certain, pack, file, *row in rows
             ]
 
@@ -170,7 +148,7 @@ class ListingStore:
         Raises:
             NoListingError: there is none.
         """
-        return await self._database.run(lambda: self._listing(self._row(listing_id)))
+        return await self._database.run(lambda: self._rows.listing(self._rows.row(listing_id)))
 
     async def parts(self, listing_id: ListingId) -> Sequence[Part]:
         """Return of which titles a listing is, and what of it; none of one that is not there."""
@@ -182,7 +160,7 @@ class ListingStore:
                 (listing_id,),
             )
             return [
-                self._part(listing_id, TitleId.parse(title), certain, pack, file)
+                self._rows.part(listing_id, TitleId.parse(title), certain, pack, file)
                 for title, certain, pack, file in rows
             ]
 
@@ -193,10 +171,10 @@ class ListingStore:
 
         def read() -> Listing | None:
             row = self._database.execute(
-                f"SELECT {_COLUMNS} FROM listings l WHERE l.source_id = ?",  # noqa: S608 -- our own words
+                f"SELECT {COLUMNS} FROM listings l WHERE l.source_id = ?",  # noqa: S608 -- our own words
                 (source_id,),
             ).fetchone()
-            return None if row is None else self._listing(row)
+            return None if row is None else self._rows.listing(row)
 
         return await self._database.run(read)
 
@@ -233,13 +211,13 @@ class ListingStore:
         """
 
         def mark() -> None:
-            row = self._row(listing_id)
-            about = self._about(listing_id, row[2])
+            row = self._rows.row(listing_id)
+            about = self._rows.about(listing_id, row[2])
             self._database.execute(
                 "UPDATE listings SET broken = ?, about = ? WHERE number = ?",
                 (
                     reason is not None,
-                    self._seal(listing_id, _About(offer=about.offer, broken=reason)),
+                    self._rows.seal(listing_id, About(offer=about.offer, broken=reason)),
                     row[0],
                 ),
             )
@@ -266,13 +244,14 @@ class ListingStore:
         """Note how big a listing turned out to be; nothing happens when it is gone."""
 
         def write() -> None:
-            row = self._find(listing_id)
+            row = self._rows.find(listing_id)
             if row is not None:
-                about = self._about(listing_id, row[2])
-                offer = msgspec.structs.replace(about, offer=_sized(about.offer, size))
+                about = self._rows.about(listing_id, row[2])
+                sized = replace(about.offer, size=size)
+                about = msgspec.structs.replace(about, offer=sized)
                 self._database.execute(
                     "UPDATE listings SET about = ? WHERE number = ?",
-                    (self._seal(listing_id, offer), row[0]),
+                    (self._rows.seal(listing_id, about), row[0]),
                 )
 
         await self._database.run(write)
@@ -286,7 +265,7 @@ class ListingStore:
             self._database.execute(
                 "UPDATE listing_titles SET file = ? WHERE title = ?"
                 " AND listing = (SELECT number FROM listings WHERE id = ?)",
-                (self._sealed_file(listing_id, title, file), str(title), listing_id),
+                (self._rows.sealed_file(listing_id, title, file), str(title), listing_id),
             )
 
         await self._database.run(write)
@@ -314,12 +293,12 @@ class ListingStore:
         """
 
         def save() -> ListingId:
-            row = self._row(listing_id)
+            row = self._rows.row(listing_id)
             number, kept = row[0], listing_id
-            marks = [self._fingerprint(each) for each in hashes]
-            for other in self._owners(marks) - {number}:
-                number, kept = self._join(number, other)
-            self._mark(number, marks)
+            marks = [self._rows.fingerprint(each) for each in hashes]
+            for other in self._rows.owners(marks) - {number}:
+                number, kept = self._rows.join(number, other)
+            self._rows.mark(number, marks)
             self._database.execute(
                 "INSERT OR REPLACE INTO listing_torrents (listing, metainfo) VALUES (?, ?)",
                 (number, self._sealer.seal(metainfo, purpose=f"listing_torrents:{kept}")),
@@ -354,7 +333,7 @@ class ListingStore:
         """
 
         def remove() -> None:
-            number = self._row(listing_id)[0]
+            number = self._rows.row(listing_id)[0]
             self._database.execute("DELETE FROM listings WHERE number = ?", (number,))
 
         await self._database.run(remove)
@@ -368,12 +347,12 @@ class ListingStore:
             rows = self._database.execute(
                 "SELECT id, about, seeders, leechers, count_every FROM listings"
                 " WHERE count_at <= ? ORDER BY count_at LIMIT ?",
-                (_number(now), limit),
+                (to_seconds(now), limit),
             ).fetchall()
             return [
                 Due(
                     id=ListingId(listing_id),
-                    offer=self._about(ListingId(listing_id), about).offer,
+                    offer=self._rows.about(ListingId(listing_id), about).offer,
                     seeders=seeders,
                     leechers=leechers,
                     every=None if every is None else timedelta(seconds=every),
@@ -390,7 +369,7 @@ class ListingStore:
             ((at,),) = self._database.execute(
                 "SELECT min(count_at) FROM listings WHERE count_at IS NOT NULL"
             ).fetchall()
-            return None if at is None else _moment(at)
+            return None if at is None else from_seconds(at)
 
         return await self._database.run(read)
 
@@ -402,13 +381,13 @@ class ListingStore:
                 every = int(count.every.total_seconds())
                 self._database.execute(
                     "UPDATE listings SET count_every = ?, count_at = ? WHERE id = ?",
-                    (every, _number(at) + every, count.id),
+                    (every, to_seconds(at) + every, count.id),
                 )
                 if count.seeders is not None:
                     self._database.execute(
                         "UPDATE listings SET seeders_before = seeders, seeders = ?, leechers = ?,"
                         " counted_at = ?, scraped = 1 WHERE id = ?",
-                        (count.seeders, count.leechers, _number(at), count.id),
+                        (count.seeders, count.leechers, to_seconds(at), count.id),
                     )
 
         await self._database.run(save)
@@ -424,7 +403,7 @@ class ListingStore:
                 "SELECT id FROM listings WHERE seen_at < ? AND source_id IS NULL AND own = 0"
                 " AND (state = 'dead' OR coalesce(seeders, 0) = 0)"
                 " ORDER BY seen_at LIMIT ?",
-                (_number(before), limit),
+                (to_seconds(before), limit),
             )
             return [ListingId(listing_id) for (listing_id,) in rows]
 
@@ -459,252 +438,6 @@ class ListingStore:
 
         return await self._database.run(read)
 
-    # --- inside a transaction ---------------------------------------------------------------------
-
-    def _save(self, found: Iterable[Found], at: datetime) -> Saved:
-        ids: list[ListingId | None] = []
-        gained: set[TitleId] = set()
-        lost: set[TitleId] = set()
-        for one in found:
-            marks = self._marks_of(one.offer)
-            owner = min(self._owners(marks), default=None)
-            before = [] if owner is None else self._titles_of(owner)
-            settled = settle(before, one.parts)
-            if owner is not None and one.parts and not settled.kept:
-                ids.append(None)
-                continue
-            if owner is None:
-                number, listing_id = self._insert(one.offer, at)
-            else:
-                number, listing_id = self._update(owner, one.offer, at)
-            self._mark(number, marks)
-            for title in settled.given_up:
-                self._database.execute(
-                    "DELETE FROM listing_titles WHERE title = ? AND listing = ?",
-                    (str(title), number),
-                )
-            for part in settled.kept:
-                self._write_part(number, listing_id, part)
-            ids.append(listing_id)
-            known = {part.title_id for part in before}
-            gained |= {part.title_id for part in settled.kept} - known
-            lost |= {*settled.given_up}
-        return Saved(ids=tuple(ids), gained=frozenset(gained), lost=frozenset(lost))
-
-    def _insert(self, offer: Offer, at: datetime) -> tuple[int, ListingId]:
-        listing_id = ListingId(secrets.token_hex(8))
-        swarm = not offer.web_files
-        moment = _number(at)
-        cursor = self._database.execute(
-            "INSERT INTO listings (id, about, needs_swarm, state, seeders, leechers, counted_at,"
-            " count_at, own, added_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                listing_id,
-                self._seal(listing_id, _About(offer=offer)),
-                swarm,
-                "magnet" if swarm else "ready",
-                offer.seeders,
-                offer.leechers,
-                None if offer.seeders is None else moment,
-                moment if swarm and (offer.info_hash or offer.magnet) else None,
-                offer.directory == OWN,
-                moment,
-                moment,
-            ),
-        )
-        return int(cursor.lastrowid or 0), listing_id
-
-    def _update(self, number: int, offer: Offer, at: datetime) -> tuple[int, ListingId]:
-        row = self._database.execute(
-            f"SELECT {_COLUMNS} FROM listings l WHERE l.number = ?",  # noqa: S608 -- our own words
-            (number,),
-        ).fetchone()
-        listing_id = ListingId(row[1])
-        about = self._about(listing_id, row[2])
-        joined = _joined(about.offer, offer)
-        if joined != about.offer:
-            self._database.execute(
-                "UPDATE listings SET about = ? WHERE number = ?",
-                (self._seal(listing_id, msgspec.structs.replace(about, offer=joined)), number),
-            )
-        self._database.execute(
-            "UPDATE listings SET seen_at = ?, own = own OR ? WHERE number = ?",
-            (_number(at), offer.directory == OWN, number),
-        )
-        if offer.seeders is not None:
-            # Somebody has it again, if it is said to be dead.
-            self._database.execute(
-                "UPDATE listings SET seeders_before = iif(counted_at < ?, seeders, seeders_before),"
-                " seeders = ?, leechers = ?, counted_at = ?, scraped = 0,"
-                " state = iif(state = 'dead' AND ? > 0, 'magnet', state)"
-                " WHERE number = ? AND (scraped = 0 OR counted_at < ?)",
-                (
-                    _number(at - timedelta(hours=1)),
-                    offer.seeders,
-                    offer.leechers,
-                    _number(at),
-                    offer.seeders,
-                    number,
-                    _number(at - _SCRAPED_COUNTS),
-                ),
-            )
-        return number, listing_id
-
-    def _join(self, one: int, other: int) -> tuple[int, ListingId]:
-        """Let two listings of the same torrent be the older one, and return that."""
-        kept, gone = min(one, other), max(one, other)
-        rows = dict(
-            self._database.execute(
-                "SELECT number, id FROM listings WHERE number IN (?, ?)", (kept, gone)
-            ).fetchall()
-        )
-        for part in self._titles_of(gone):
-            # A file's name is sealed for its own listing.
-            self._write_part(kept, ListingId(rows[kept]), part)
-        self._database.execute(
-            "UPDATE OR IGNORE listing_marks SET listing = ? WHERE listing = ?", (kept, gone)
-        )
-        self._database.execute("DELETE FROM listings WHERE number = ?", (gone,))
-        return kept, ListingId(rows[kept])
-
-    def _write_part(self, number: int, listing_id: ListingId, part: Part) -> None:
-        self._database.execute(
-            "INSERT INTO listing_titles (title, listing, certain, pack, file)"
-            " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " certain = max(certain, excluded.certain), pack = excluded.pack,"
-            " file = coalesce(excluded.file, file)",
-            (
-                str(part.title_id),
-                number,
-                part.certain,
-                part.pack,
-                self._sealed_file(listing_id, part.title_id, part.file),
-            ),
-        )
-
-    def _titles_of(self, number: int) -> list[Part]:
-        rows = self._database.execute(
-            "SELECT l.id, t.title, t.certain, t.pack, t.file FROM listing_titles t"
-            " CROSS JOIN listings l ON l.number = t.listing WHERE t.listing = ?",
-            (number,),
-        ).fetchall()
-        return [
-            self._part(listing_id, TitleId.parse(title), certain, pack, file)
-            for listing_id, title, certain, pack, file in rows
-        ]
-
-    def _owners(self, marks: Collection[bytes]) -> set[int]:
-        owners = set()
-        for mark in marks:
-            row = self._database.execute(
-                "SELECT listing FROM listing_marks WHERE fingerprint = ?", (mark,)
-            ).fetchone()
-            if row is not None:
-                owners.add(int(row[0]))
-        return owners
-
-    def _mark(self, number: int, marks: Iterable[bytes]) -> None:
-        for mark in marks:
-            # A mark that is another's stays with it: nothing that somebody offers joins two.
-            self._database.execute(
-                "INSERT OR IGNORE INTO listing_marks (fingerprint, listing) VALUES (?, ?)",
-                (mark, number),
-            )
-
-    def _marks_of(self, offer: Offer) -> list[bytes]:
-        """Return by what an offer is known again: its hashes, else where it leads to."""
-        hashes = [] if offer.info_hash is None else [bytes.fromhex(offer.info_hash)]
-        if offer.magnet is not None:
-            hashes += [each for each in parse_magnet(offer.magnet).hashes if each not in hashes]
-        if hashes:
-            return [self._fingerprint(each) for each in hashes]
-        if offer.web_files:
-            return [self._fingerprint(b"web " + offer.web_files[0].url.encode())]
-        # Not by its address: those of proxies are other ones at every search.
-        known = "\n".join((offer.directory, offer.name, str(offer.size)))
-        return [self._fingerprint(b"name " + known.encode())]
-
-    def _fingerprint(self, value: bytes) -> bytes:
-        return self._sealer.fingerprint(value, purpose="listing")
-
-    def _find(self, listing_id: ListingId) -> Any:
-        return self._database.execute(
-            f"SELECT {_COLUMNS} FROM listings l WHERE l.id = ?",  # noqa: S608 -- our own words
-            (listing_id,),
-        ).fetchone()
-
-    def _row(self, listing_id: ListingId) -> Any:
-        if (row := self._find(listing_id)) is None:
-            raise NoListingError("There is no such source")
-        return row
-
-    def _listing(self, row: Sequence[Any]) -> Listing:
-        _, name, about, state, broken, seeders, leechers, before, counted, source, added, seen = row
-        listing_id = ListingId(name)
-        said = self._about(listing_id, about)
-        return Listing(
-            id=listing_id,
-            offer=said.offer,
-            state=state,
-            seeders=seeders,
-            leechers=leechers,
-            seeders_before=before,
-            counted_at=None if counted is None else _moment(counted),
-            broken=(said.broken or "It does not play") if broken else None,
-            source_id=None if source is None else SourceId(source),
-            added_at=_moment(added),
-            seen_at=_moment(seen),
-        )
-
-    def _part(
-        self, listing_id: str, title: TitleId, certain: int, pack: int, file: bytes | None
-    ) -> Part:
-        chosen = None
-        if file is not None:
-            purpose = f"listing_titles.file:{listing_id}:{title}"
-            chosen = self._files.decode(self._sealer.unseal(file, purpose=purpose))
-        return Part(title_id=title, certain=bool(certain), pack=bool(pack), file=chosen)
-
-    def _sealed_file(
-        self, listing_id: ListingId, title: TitleId, file: ChosenFile | None
-    ) -> bytes | None:
-        if file is None:
-            return None
-        purpose = f"listing_titles.file:{listing_id}:{title}"
-        return self._sealer.seal(msgspec.msgpack.encode(file), purpose=purpose)
-
-    def _about(self, listing_id: ListingId, sealed: bytes) -> _About:
-        return self._abouts.decode(
-            self._sealer.unseal(sealed, purpose=f"listings.about:{listing_id}")
-        )
-
-    def _seal(self, listing_id: ListingId, about: _About) -> bytes:
-        return self._sealer.seal(
-            msgspec.msgpack.encode(about), purpose=f"listings.about:{listing_id}"
-        )
-
-
-def _joined(known: Offer, offer: Offer) -> Offer:
-    """Return what both say together, under the name that it was first known by."""
-    joined, *others = merge((known, offer))
-    if others:  # of two versions of one torrent the hashes need not be told by both
-        return known
-    names = dict.fromkeys((joined.name, *joined.other_names))
-    names.pop(known.name, None)
-    return replace(joined, name=known.name, other_names=tuple(names)[:8])
-
-
-def _sized(offer: Offer, size: int) -> Offer:
-    return replace(offer, size=size)
-
 
 def _json(titles: Iterable[TitleId]) -> str:
     return msgspec.json.encode([str(title) for title in titles]).decode()
-
-
-def _number(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
-def _moment(number: int) -> datetime:
-    return datetime.fromtimestamp(number, UTC)

@@ -6,11 +6,13 @@ from functools import lru_cache
 from typing import TypeVar
 
 from miauflixd.catalogue.locales import language_of, parse_locale
-from miauflixd.sources.offers import Offer
+from miauflixd.sources.offers import Hints, Offer
 from miauflixd.sources.release_model import Quality, Release, SourceType, VideoCodec
 from miauflixd.sources.release_names import parse
 
 E = TypeVar("E", Quality, SourceType, VideoCodec)
+
+_NOTHING = Hints()
 
 read = lru_cache(maxsize=8192)(parse)
 """A name takes up to a millisecond. What is offered for one episode is offered for the next, and a
@@ -21,6 +23,8 @@ def release_of(offer: Offer) -> Release:
     """Return what the name of an offer says, and where it says nothing, what its directory does."""
     release = read(offer.name)
     hints = offer.hints
+    if hints == _NOTHING and not offer.web_files:
+        return release
     return replace(
         release,
         quality=release.quality or _known(Quality, hints.quality),

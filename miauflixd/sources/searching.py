@@ -15,7 +15,7 @@ from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.asking import Answers, Asking, Enquiry, NotAskingError, Report
 from miauflixd.sources.availability import Availability
-from miauflixd.sources.fitting import Sought, best_first, match
+from miauflixd.sources.fitting import Sought, match, promising_first
 from miauflixd.sources.listing_model import Found, NotPlayableError, Search
 from miauflixd.sources.listing_store import ListingStore
 from miauflixd.sources.matching import Refusal
@@ -24,13 +24,19 @@ from miauflixd.sources.ports import Clock
 
 _log = logging.getLogger(__name__)
 
-_MOST = 300
-"""Listings that one answer adds to a title. Nobody scrolls so far, and each has a place in the
-database."""
+_MOST = 400
+"""Offers that fit after which a search has enough. Nobody scrolls so far, and each has a place in
+the database."""
 
-_BY_HAND = 20
-"""Offers that are read at once; more take longer than a frame of somebody's film, and go into a
-thread."""
+_AT_ONCE = 50
+"""Offers that are read, kept and told of together: 30 ms, when they are new."""
+
+_BY_HAND = 5
+"""Offers that are read in passing; more take longer than an answer to somebody else may wait, and
+go into a thread."""
+
+_REMEMBERED = 200
+"""Searches of which is still known how each directory did; for whoever wonders what is missing."""
 
 _ELSEWHERE = "It is known to be of another title"
 
@@ -77,6 +83,7 @@ class Searching:
         self._availability = availability
         self._clock = clock
         self._under_way: dict[TitleId, _Search] = {}
+        self._over: dict[TitleId, Sequence[Report]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -120,9 +127,12 @@ class Searching:
         return title_id in self._under_way
 
     def reports(self, title_id: TitleId) -> Sequence[Report]:
-        """Return how directories do in the search that is under way; none: there is none."""
+        """Return how directories do in the search that is under way, or did in the last one.
+
+        None of a title that was not searched for lately.
+        """
         search = self._under_way.get(title_id)
-        return () if search is None else search.reports()
+        return self._over.get(title_id, ()) if search is None else search.reports()
 
     async def _carry_out(self, search: _Search) -> None:
         title = search.title
@@ -146,6 +156,10 @@ class Searching:
         finally:
             if self._under_way.get(title.id) is search:
                 del self._under_way[title.id]
+            self._over.pop(title.id, None)
+            self._over[title.id] = search.reports()
+            if len(self._over) > _REMEMBERED:
+                del self._over[next(iter(self._over))]
             search.over.set()
             self._availability.tell(title.id)
 
@@ -155,22 +169,27 @@ class Searching:
                 await self._take(search, answers, sought)
 
     async def _take(self, search: _Search, answers: Answers, sought: Sought) -> None:
-        """Keep what is new in some answers and fits."""
-        new = [offer for offer in answers.offers if offer not in search.seen]
-        if not new:
-            return
+        """Keep what is new in some answers and fits, the most promising first."""
+        new = promising_first(offer for offer in answers.offers if offer not in search.seen)
         search.seen.update(new)
-        if len(new) > _BY_HAND:
-            matched = await asyncio.to_thread(_matched, new, sought)
+        for start in range(0, len(new), _AT_ONCE):
+            if len(search.found) >= _MOST:
+                return
+            await self._keep(search, new[start : start + _AT_ONCE], sought)
+
+    async def _keep(self, search: _Search, offers: Sequence[Offer], sought: Sought) -> None:
+        if len(offers) > _BY_HAND:
+            matched = await asyncio.to_thread(_matched, offers, sought)
         else:
-            matched = _matched(new, sought)
+            matched = _matched(offers, sought)
         found = []
-        for offer, verdict in zip(new, matched, strict=True):
+        for offer, verdict in zip(offers, matched, strict=True):
             if isinstance(verdict, Refusal):
                 search.refused[_same(offer)] = verdict.reason
             else:
                 found.append(verdict)
-        found = [*best_first(found, most=_MOST)]
+        if not found:
+            return
         saved = await self._listings.save(found, at=self._clock())
         for one, listing_id in zip(found, saved.ids, strict=True):
             if listing_id is None:
@@ -178,11 +197,7 @@ class Searching:
             else:
                 search.refused.pop(_same(one.offer), None)
                 search.found.add(_same(one.offer))
-        touched = saved.gained | saved.lost
-        if found:
-            touched |= {sought.title.id}
-        if touched:
-            await self._availability.update(touched)
+        await self._availability.update(saved.gained | saved.lost | {sought.title.id})
 
     async def _conclude(self, search: _Search) -> None:
         title = search.title.id

@@ -68,7 +68,7 @@ class TitleSources:
     refused: Mapping[str, int]
     """How many offers of the last search did not fit, by the reason."""
     reports: Sequence[Report]
-    """How each directory does in the search that is under way."""
+    """How each directory does in the search that is under way, or did in the last one."""
 
 
 class Sources:

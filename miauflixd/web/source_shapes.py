@@ -78,7 +78,7 @@ class ListingShape(Struct, frozen=True, kw_only=True):
 
 
 class ReportShape(Struct, frozen=True, kw_only=True):
-    """How a directory does in the search that is under way."""
+    """How a directory does in the search that is under way, or did in the last one."""
 
     directory: str
     outcome: Outcome
@@ -98,7 +98,7 @@ class TitleSourcesShape(Struct, frozen=True, kw_only=True):
     refused: dict[str, int] | UnsetType = UNSET
     """How many offers did not fit, by the reason; for administrators."""
     directories: list[ReportShape] | UnsetType = UNSET
-    """For administrators, while it is searched."""
+    """How each did when it was last searched for; for administrators."""
 
 
 def listing_shape(one: RankedListing, *, directories: DirectoryBook) -> ListingShape:
