@@ -13,7 +13,7 @@ from miauflixd.tunnel.errors import TunnelDownError
 from tests.catalogue_titles import movie, put, show
 from tests.fakes import FakeTorrents
 from tests.ready_fakes import FakePlaying, FakePreloading, ready
-from tests.web_house import open_web
+from tests.web_house import Web, open_web
 
 FILM = "Big.Cat.2019.1080p.WEB-DL.H264.AAC-GRP"
 
@@ -41,7 +41,7 @@ async def film(web) -> TitleId:
     return await put(web.library.titles, movie("Big Cat", released=date(2019, 5, 1)))
 
 
-async def token(web) -> str:
+async def token(web: Web) -> str:
     return await web.token_of(await web.add("ben"))
 
 

@@ -16,8 +16,8 @@ FOCUSED, ADJACENT, VISIBLE, NEAR = Nearness
 SOURCE = SourceId("source-1")
 
 
-def one_film(**said: int) -> FakeDirectory:
-    return FakeDirectory("a", [offer(FILM, 1, seeders=9, **said)])
+def one_film() -> FakeDirectory:
+    return FakeDirectory("a", [offer(FILM, 1, seeders=9)])
 
 
 def hold(ready: ReadyHouse, number: int = 1, size: int = 4 * GB) -> None:
