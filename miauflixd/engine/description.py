@@ -3,7 +3,17 @@
 import libtorrent as lt
 
 from miauflixd.engine import metainfo
-from miauflixd.engine.messages import Metadata
+from miauflixd.engine.messages import Metadata, Progress
+from miauflixd.engine.meter import Meter
+
+_STATES = {
+    lt.torrent_status.states.checking_files: "checking",
+    lt.torrent_status.states.checking_resume_data: "checking",
+    lt.torrent_status.states.downloading_metadata: "metadata",
+    lt.torrent_status.states.downloading: "downloading",
+    lt.torrent_status.states.finished: "idle",
+    lt.torrent_status.states.seeding: "seeding",
+}
 
 
 def metadata_of(torrent_id: str, parameters: lt.add_torrent_params, encoded: bytes) -> Metadata:
@@ -26,6 +36,21 @@ def metadata_of(torrent_id: str, parameters: lt.add_torrent_params, encoded: byt
         total_size=total_size,
         files=files,
         metainfo=encoded,
+    )
+
+
+def progress_of(torrent_id: str, status: lt.torrent_status, down: Meter, up: Meter) -> Progress:
+    """Return how a torrent is doing, with its rates as the meters see them."""
+    return Progress(
+        torrent_id=torrent_id,
+        state=_STATES.get(status.state, "checking"),
+        download_rate=down.rate,
+        upload_rate=up.rate,
+        downloaded=down.total,
+        uploaded=up.total,
+        peers=status.num_peers,
+        seeds=status.num_seeds,
+        known_peers=status.list_peers,
     )
 
 

@@ -65,7 +65,8 @@ class Errands:
                 self._scrape(command)
             case Drop(torrent_id=torrent_id):
                 if (fetching := self._fetching.pop(torrent_id, None)) is not None:
-                    self._leave(fetching)
+                    self._guests.let_go(fetching)
+                    self._ask_otherwise(fetching)
                 if (question := self._scrapes.end(torrent_id)) is not None:
                     self._leave_if_idle(question.host)
 
@@ -132,7 +133,10 @@ class Errands:
             if (guest := self._guests.on_added(alert)) is not None:
                 self._scrapes.on_ready(guest, alert.handle)
             return True
-        if not isinstance(alert, lt.torrent_alert) or (guest := self._guests.of(alert)) is None:
+        if (
+            not isinstance(alert, lt.torrent_alert)
+            or (guest := self._guests.of(alert.handle)) is None
+        ):
             return False
         match alert:
             case lt.metadata_received_alert():
@@ -146,6 +150,31 @@ class Errands:
                 pass
         return True
 
+    def on_conflict(self, alert: lt.torrent_conflict_alert) -> None:
+        """Have a guest give way that turns out to be the same torrent as a source.
+
+        It has the v1 hash and the source the v2 hash, or the other way round, which shows only when
+        one of them learns what it holds; then libtorrent stops both.
+        """
+        handles = (alert.handle, alert.conflicting_torrent)
+        guests = [guest for handle in handles if (guest := self._guests.of(handle)) is not None]
+        if not guests:
+            return
+        sources = [handle for handle in handles if self._guests.of(handle) is None]
+        parameters = lt.add_torrent_params()
+        parameters.ti = alert.metadata
+        for guest in guests:
+            for question in self._scrapes.through(guest):
+                self._scrapes.give_up(question)
+            if self._fetched_by(guest) is not None:
+                self._on_metadata(guest, parameters)
+            else:
+                self._guests.let_go(guest)
+        for source in sources:
+            source.clear_error()
+            source.set_metadata(alert.metadata.info_section())
+            source.resume()
+
     def _on_metadata(self, guest: Guest, parameters: lt.add_torrent_params) -> None:
         """Check what peers sent as strictly as what a person brings, and leave."""
         torrent_id = self._fetched_by(guest)
@@ -158,7 +187,8 @@ class Errands:
             told = Rejected(torrent_id=torrent_id, detail=str(error))
         del self._fetching[torrent_id]
         self._emit(told)
-        self._leave(guest)
+        self._guests.let_go(guest)
+        self._ask_otherwise(guest)
 
     def _on_lost(self, guest: Guest, why: Lost) -> None:
         if (torrent_id := self._fetched_by(guest)) is not None:
@@ -172,10 +202,6 @@ class Errands:
     def _fetched_by(self, guest: Guest) -> str | None:
         """Return the question that a guest has joined its swarm for."""
         return next((key for key, one in self._fetching.items() if one is guest), None)
-
-    def _leave(self, guest: Guest) -> None:
-        self._guests.let_go(guest)
-        self._ask_otherwise(guest)
 
     def _leave_if_idle(self, host: Occupant) -> None:
         if not isinstance(host, Guest) or host.removing:

@@ -59,6 +59,8 @@ class Lost(Enum):
 class Guest(Occupant):
     """One of them."""
 
+    sent: bool = False
+    """libtorrent was told to take it."""
     more_trackers: list[str] = field(default_factory=list)
     """Those that came before the handle."""
 
@@ -99,7 +101,7 @@ class Guests:
         parameters.save_path = str(NOWHERE / guest.torrent_id)
         # First of all, so that whoever gives way finds it.
         self._guests[guest.torrent_id] = guest
-        self._make_way(guest, guest.hashes, partial(self._session.async_add_torrent, parameters))
+        self._make_way(guest, guest.hashes, partial(self._send, guest, parameters))
         return guest
 
     def add_trackers(self, guest: Guest, urls: Iterable[str]) -> None:
@@ -113,9 +115,9 @@ class Guests:
             else:
                 guest.handle.add_tracker({"url": url})
 
-    def of(self, alert: lt.torrent_alert) -> Guest | None:
-        """Return whom an alert is about, if it is one of them."""
-        return self._by_handle.get(alert.handle)
+    def of(self, handle: lt.torrent_handle) -> Guest | None:
+        """Return the one with this handle, if it is one of them."""
+        return self._by_handle.get(handle)
 
     def find(self, hashes: InfoHashes) -> Guest | None:
         """Return the one that has one of these info-hashes."""
@@ -152,6 +154,8 @@ class Guests:
         guest.removing = True
         if guest.handle is not None:
             self._remove(guest, guest.handle)
+        elif not guest.sent:
+            del self._guests[guest.torrent_id]  # it never comes
 
     def make_way(self, hashes: InfoHashes, then: Callable[[], None]) -> None:
         """Let go of those with one of these info-hashes; `then` add what takes their place.
@@ -163,11 +167,11 @@ class Guests:
     def _make_way(
         self, newcomer: Guest | None, hashes: InfoHashes, then: Callable[[], None]
     ) -> None:
-        in_the_way = [
-            guest
-            for guest in self._guests.values()
-            if guest.hashes & hashes and guest is not newcomer
-        ]
+        if newcomer is not None and newcomer.removing:
+            return
+        # Whoever came later waits for the newcomer, not the other way round.
+        before = itertools.takewhile(lambda one: one is not newcomer, self._guests.values())
+        in_the_way = [guest for guest in before if guest.hashes & hashes]
         if any(guest.handle is None for guest in in_the_way):
             self._postponed.append(partial(self._make_way, newcomer, hashes, then))
             return
@@ -177,6 +181,10 @@ class Guests:
         then()
         for guest in in_the_way:
             self._on_lost(guest, Lost.GAVE_WAY)
+
+    def _send(self, guest: Guest, parameters: lt.add_torrent_params) -> None:
+        guest.sent = True
+        self._session.async_add_torrent(parameters)
 
     def _remove(self, guest: Guest, handle: lt.torrent_handle) -> None:
         del self._guests[guest.torrent_id]

@@ -19,7 +19,7 @@ from typing import Self, assert_never
 import libtorrent as lt
 
 from miauflixd.engine import metainfo, recovery, sockets, tuning
-from miauflixd.engine.description import information, metadata_of, to_bits
+from miauflixd.engine.description import information, metadata_of, progress_of, to_bits
 from miauflixd.engine.errands import Errands
 from miauflixd.engine.guests import InfoHashes, Occupant, info_hashes
 from miauflixd.engine.messages import (
@@ -36,7 +36,6 @@ from miauflixd.engine.messages import (
     Pieces,
     PiecesFinished,
     Prioritize,
-    Progress,
     ProgressReport,
     Rejected,
     Remove,
@@ -73,16 +72,6 @@ _METADATA_PRIORITIES = 2**16
 
 Without it libtorrent asks for random pieces in the milliseconds until the house says what it wants.
 """
-
-_STATES = {
-    lt.torrent_status.states.checking_files: "checking",
-    lt.torrent_status.states.checking_resume_data: "checking",
-    lt.torrent_status.states.downloading_metadata: "metadata",
-    lt.torrent_status.states.downloading: "downloading",
-    lt.torrent_status.states.finished: "idle",
-    lt.torrent_status.states.seeding: "seeding",
-}
-
 
 TorrentCommand = Prioritize | ConnectPeer | Reread | RetryStorage | Remove
 """Commands to a torrent that is there."""
@@ -263,7 +252,7 @@ class Session:
         parameters.piece_priorities = [0] * torrent_info.num_pieces()
         have = [False] * torrent_info.num_pieces()
         if command.resume_data is not None:
-            resumed = _read_resume_data(command.resume_data)
+            resumed = recovery.read_resume_data(command.resume_data)
             if resumed is not None:
                 parameters.peers = resumed.peers
                 parameters.total_uploaded = resumed.total_uploaded
@@ -349,6 +338,9 @@ class Session:
             return
         if isinstance(alert, lt.state_update_alert):
             self._on_state_update(alert)
+            return
+        if isinstance(alert, lt.torrent_conflict_alert):
+            self._errands.on_conflict(alert)
             return
         if self._errands.take(alert):
             return
@@ -456,19 +448,7 @@ class Session:
             down, up = torrent.downloading, torrent.uploading
             down.look(status.total_payload_download, status.all_time_download, now)
             up.look(status.total_payload_upload, status.all_time_upload, now)
-            report.append(
-                Progress(
-                    torrent_id=torrent.torrent_id,
-                    state=_STATES.get(status.state, "checking"),
-                    download_rate=down.rate,
-                    upload_rate=up.rate,
-                    downloaded=down.total,
-                    uploaded=up.total,
-                    peers=status.num_peers,
-                    seeds=status.num_seeds,
-                    known_peers=status.list_peers,
-                )
-            )
+            report.append(progress_of(torrent.torrent_id, status, down, up))
         if report:
             self._emit(ProgressReport(torrents=report))
 
@@ -534,11 +514,3 @@ def _torrent(torrent_id: str, parameters: lt.add_torrent_params, *, has_metadata
         trackers=set(parameters.trackers),
         has_metadata=has_metadata,
     )
-
-
-def _read_resume_data(data: bytes) -> lt.add_torrent_params | None:
-    try:
-        return lt.read_resume_data(data)
-    except RuntimeError:
-        logger.warning("Resume data cannot be read; what is on the disk is found by its hashes")
-        return None
