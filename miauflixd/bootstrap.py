@@ -40,9 +40,10 @@ from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
+from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
-from miauflixd.sources.readiness import NoWebSources, Readiness
+from miauflixd.sources.readiness import Readiness
 from miauflixd.sources.service import Sources
 from miauflixd.sources.settings import SourcesSettings
 from miauflixd.torrents.downloads import Downloads
@@ -71,6 +72,9 @@ from miauflixd.vault.sealing import Sealer
 from miauflixd.web import application as web_application
 from miauflixd.web import server as web_server
 from miauflixd.web.settings import CONTROL_SOCKET, WebSettings
+from miauflixd.web_files.everything import Everything
+from miauflixd.web_files.service import WebSources
+from miauflixd.web_files.store import WebSourceStore
 
 _DATABASE = "miauflixd.sqlite3"
 
@@ -80,7 +84,7 @@ class Application:
     """What the daemon says about the running house."""
 
     url: str
-    torrents: Torrents
+    torrents: Everything
     tunnel: Tunnel | NoTunnel
 
     def status_line(self) -> str:
@@ -165,6 +169,18 @@ async def application(
         engine = await stack.enter_async_context(
             EngineProcess.open(engine_settings(config.torrents), launcher=launcher)
         )
+        tunnel_http = await stack.enter_async_context(_tunnel_http(tunnel, engine))
+        changes = Changes[SourceId]()
+        web_sources = await stack.enter_async_context(
+            WebSources.open(
+                settings=config.torrents,
+                store=WebSourceStore(database=database, sealer=sealer, clock=_now),
+                downloads=downloads,
+                http={"tunnel": tunnel_http, "host": http},
+                changes=changes,
+                clock=_now,
+            )
+        )
         torrents = await stack.enter_async_context(
             Torrents.open(
                 settings=config.torrents,
@@ -172,15 +188,20 @@ async def application(
                 store=stored,
                 downloads=downloads,
                 boot_id=_boot_id(),
+                changes=changes,
+                elsewhere=web_sources.ids,
             )
         )
+        everything = Everything(torrents=torrents, web_sources=web_sources, changes=changes)
         await stack.enter_async_context(running("torrents", torrents.run))
+        await stack.enter_async_context(running("web sources", web_sources.run))
         passage = Passage(
             tunnel=tunnel,
             torrents=torrents,
             engine=engine,
             settings=config.torrents,
             ask_for_port=config.vpn.port_forwarding,
+            activity=lambda: everything.activity,
         )
         await stack.enter_async_context(running("passage", passage.run))
 
@@ -194,7 +215,6 @@ async def application(
                 clock=_now,
             )
         )
-        tunnel_http = await stack.enter_async_context(_tunnel_http(tunnel, engine))
         sources = await stack.enter_async_context(
             Sources.open(
                 settings=config.sources,
@@ -205,7 +225,7 @@ async def application(
                 tunnel_http=tunnel_http,
                 host_http=http,
                 clock=_now,
-                is_cached=partial(_is_cached, torrents),
+                is_cached=partial(_is_cached, everything),
                 archive_url=config.catalogue.archive_url,
             )
         )
@@ -214,10 +234,8 @@ async def application(
                 sources=sources,
                 titles=library.titles,
                 watched=library.watching,
-                torrents=torrents,
-                preloads=torrents.preloading,
+                stock=everything,
                 swarms=torrents.questions,
-                web=NoWebSources(),
                 database=database,
                 clock=_now,
             )
@@ -254,6 +272,7 @@ async def application(
             preferences,
             household=household,
             passage=passage,
+            web_sources=web_sources,
             disk=disk,
             endpoints=endpoints,
             library=library,
@@ -265,7 +284,7 @@ async def application(
         app = web_application.build(
             household=household,
             preferences=preferences,
-            torrents=torrents,
+            torrents=everything,
             tunnel=tunnel,
             endpoints=endpoints,
             disk=disk,
@@ -285,7 +304,7 @@ async def application(
         )
         url = await stack.enter_async_context(web_server.serve(app, _with_control(config.web)))
         await household.setup_code.announce()
-        yield Application(url=url, torrents=torrents, tunnel=tunnel)
+        yield Application(url=url, torrents=everything, tunnel=tunnel)
 
 
 def _follow(
@@ -293,6 +312,7 @@ def _follow(
     *,
     household: Household,
     passage: Passage,
+    web_sources: WebSources,
     disk: Disk,
     endpoints: Endpoints,
     library: Library,
@@ -302,7 +322,7 @@ def _follow(
 ) -> None:
     """Let everybody know what is set while they run."""
     preferences.audited_by(household.audit)
-    preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
+    preferences.on_change("torrents", partial(_configure_torrents, passage, web_sources, disk))
     preferences.on_change("vpn", endpoints.configure)
     preferences.on_change("auth", household.configure)
     preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
@@ -310,8 +330,11 @@ def _follow(
     preferences.on_change("log", _set_log_level)
 
 
-def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
+def _configure_torrents(
+    passage: Passage, web_sources: WebSources, disk: Disk, settings: TorrentsSettings
+) -> None:
     passage.configure(settings)
+    web_sources.configure(settings)
     disk.minimum = settings.minimum_free
 
 
@@ -332,9 +355,9 @@ def _tunnel_http(
     return tunnel_client(opener=engine, road=tunnel)
 
 
-def _is_cached(torrents: Torrents, source_id: SourceId) -> bool:
+def _is_cached(everything: Everything, source_id: SourceId) -> bool:
     try:
-        return torrents.source(source_id).condition.activity is Activity.COMPLETE
+        return everything.source(source_id).condition.activity is Activity.COMPLETE
     except NoSourceError:
         return False
 

@@ -24,7 +24,7 @@ from miauflixd.sources.ranking import Preference
 from miauflixd.torrents.magnet import Magnet, from_info_hash
 from tests.catalogue_titles import NOON
 from tests.sources_house import FakeDirectory, House, open_house
-from tests.swarm_fakes import FakeServers, FakeSwarms
+from tests.swarm_fakes import FakeSwarms
 
 ANNA = UserId("anna")
 FILM = "Big.Cat.2019.1080p.WEB-DL.H264.AAC-GRP"
@@ -78,7 +78,6 @@ class ReadyHouse:
 
     house: House
     swarms: FakeSwarms
-    servers: FakeServers
     opening: Opening
     preloading: Preloading
     playing: Playing
@@ -115,20 +114,18 @@ async def open_ready(
 ) -> AsyncIterator[ReadyHouse]:
     """Have all of it for the length of the block; preloading only works where a test wants it."""
     async with open_house(folder, *directories) as house:
-        swarms, servers, watched = FakeSwarms(), FakeServers(), Watched()
+        swarms, watched = FakeSwarms(), Watched()
         notes = PreloadStore(database=house.database)
         opening = Opening(
             sources=house.sources,
             titles=house.titles,
             swarms=swarms,
-            torrents=swarms,
-            web=servers,
+            stock=swarms,
         )
         preloading = Preloading(
             sources=house.sources,
             opening=opening,
-            torrents=swarms,
-            preloads=swarms,
+            stock=swarms,
             watched=watched,
             notes=notes,
             clock=house.clock,
@@ -136,11 +133,10 @@ async def open_ready(
         ready = ReadyHouse(
             house=house,
             swarms=swarms,
-            servers=servers,
             opening=opening,
             preloading=preloading,
             playing=Playing(
-                sources=house.sources, opening=opening, torrents=swarms, preloading=preloading
+                sources=house.sources, opening=opening, stock=swarms, preloading=preloading
             ),
             counting=Counting(
                 sources=house.sources, swarms=swarms, clock=house.clock, chance=lambda: 0.5

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.priority import Priority
-from miauflixd.sources.offers import Offer
 from miauflixd.torrents.magnet import Magnet, parse_magnet
 from miauflixd.torrents.model import (
     Activity,
@@ -24,6 +23,7 @@ from miauflixd.torrents.model import (
 )
 from miauflixd.torrents.reader import NoDataError
 from miauflixd.tunnel.errors import TunnelDownError
+from miauflixd.web_files.model import WebContent
 from tests.sources_house import info_hash
 
 MIB = 2**20
@@ -74,6 +74,7 @@ class FakeSwarms:
         """How many were asked about at once."""
         self.given_up: list[int] = []
         self.sources: dict[SourceId, Fetched | None] = {}
+        self.served: list[WebContent] = []
         self.awake: set[SourceId] = set()
         self.preloads: dict[SourceId, tuple[tuple[tuple[int, int, int], ...], int]] = {}
         self.ever_preloaded: list[SourceId] = []
@@ -144,6 +145,12 @@ class FakeSwarms:
             self.awake.add(source_id)
         return source_id
 
+    async def add_web_content(self, content: WebContent, /) -> SourceId:
+        source_id = SourceId(f"web-{len(self.served)}")
+        self.served.append(content)
+        self.sources[source_id] = None
+        return source_id
+
     def source(self, source_id: SourceId, /) -> Source:
         if source_id not in self.sources:
             raise NoSourceError("There is no such source")
@@ -194,26 +201,3 @@ class FakeSwarms:
         """Let all that was asked of a source be here."""
         self.here.add(source_id)
         self._changes.note(source_id)
-
-
-class FakeServers:
-    """Sources that come from servers."""
-
-    def __init__(self) -> None:
-        self.offers: dict[SourceId, Offer] = {}
-
-    async def add(self, offer: Offer, /) -> SourceId:
-        source_id = SourceId(f"web-{len(self.offers)}")
-        self.offers[source_id] = offer
-        return source_id
-
-    def source(self, source_id: SourceId, /) -> Source:
-        if source_id not in self.offers:
-            raise NoSourceError("There is no such source")
-        return Source(
-            id=source_id,
-            name=self.offers[source_id].name,
-            added_at=_NOON,
-            condition=Condition(activity=Activity.IDLE, since=_NOON, reason="", next=""),
-            layout=None,
-        )

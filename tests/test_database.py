@@ -334,6 +334,7 @@ async def test_our_own_migrations_make_a_database_from_nothing(path):
 
     assert tables(path) == {
         *("meta", "schema_migration", "sources", "source_hashes", "vpn_rungs"),
+        *("web_sources", "web_files"),
         *("users", "audit", "sessions", "refresh_tokens", "purpose_keys", "stream_keys"),
         *("settings", "tasks", "task_cursors", "work", "lists", "progress", "trakt_links"),
         *("titles", "documents", "tellings", "title_names", "title_genres"),

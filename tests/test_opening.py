@@ -358,7 +358,10 @@ async def test_a_file_of_a_server_is_played_without_any_swarm(tmp_path):
 
         assert (found.source_id, found.file_index) == ("web-0", 0)
         assert await ready.playing.ready(film, WANTED) == found
-        assert not ready.swarms.sources
+        assert ready.swarms.asked == []
+        (content,) = ready.swarms.served
+        assert content.via == "tunnel"
+        assert [file.url for file in content.files] == ["https://a.example/f.mp4"]
 
 
 async def test_no_title_and_no_hash_gets_into_the_log(tmp_path, caplog):

@@ -31,7 +31,7 @@ from tests.directory_fakes import FakeClock
 from tests.library_house import Nowhere
 from tests.ready_house import FILM, GB, TorrentDirectory
 from tests.sources_house import ANYBODY, SEALER, FakeDirectory, info_hash, offer, spec
-from tests.swarm_fakes import FakeServers, FakeSwarms, torrent
+from tests.swarm_fakes import FakeSwarms, torrent
 
 HALF_A_DAY = timedelta(hours=12)
 SEARCH, FETCH, COUNT = "search_sources", "fetch_torrents", "update_source_stats"
@@ -153,8 +153,7 @@ async def at_work(folder: Path, *directories: FakeDirectory) -> AsyncIterator[Wo
                 sources=sources,
                 titles=library.titles,
                 swarms=swarms,
-                torrents=swarms,
-                web=FakeServers(),
+                stock=swarms,
             ),
             counting=Counting(sources=sources, swarms=swarms, clock=clock, chance=lambda: 0.5),
             library=library,

@@ -250,16 +250,23 @@ async def test_what_somebody_has_pressed_play_on_is_not_taken_away_again(tmp_pat
         assert await ready.notes.all() == {}
 
 
-async def test_a_title_from_a_server_is_ready_as_soon_as_it_is_known(tmp_path):
-    files = (WebFile(name="Big.Cat.2019.mp4", size=GB, url="https://a.example/f.mp4"),)
+async def test_of_a_file_of_a_server_the_first_seconds_are_fetched_too(tmp_path):
+    files = (
+        WebFile(name="trailer.mp4", size=None, url="https://a.example/t.mp4"),
+        WebFile(name="Big.Cat.2019.mp4", size=GB, url="https://a.example/f.mp4"),
+    )
     directory = FakeDirectory("a", [offer(FILM, web_files=files)])
     async with open_ready(tmp_path, directory, preloads=True) as ready:
         film = await ready.house.movie()
+        source = SourceId("web-0")
 
         ready.preloading.see("tv", anna(), {film: FOCUSED})
+        await until(lambda: source in ready.swarms.preloads)
+        ready.swarms.arrive(source)
 
         await until(lambda: ready.preloading.is_ready(film))
-        assert not ready.servers.offers
+        spans, _ = ready.swarms.preloads[source]
+        assert spans == ((1, 0, 4 * MIB), (1, GB - 2 * MIB, GB))
 
 
 @pytest.mark.parametrize("down", [True, False])

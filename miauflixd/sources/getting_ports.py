@@ -8,10 +8,10 @@ from typing import Protocol
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.model import Progress, TitleId
 from miauflixd.runtime.priority import Priority
-from miauflixd.sources.offers import Offer
 from miauflixd.sources.preload_plan import Span
 from miauflixd.torrents.magnet import Magnet
 from miauflixd.torrents.model import Fetched, Source, SourceId, Swarm
+from miauflixd.web_files.model import WebContent
 
 
 class Swarms(Protocol):
@@ -34,8 +34,8 @@ class Swarms(Protocol):
         ...
 
 
-class Torrents(Protocol):
-    """The sources that come from peers."""
+class Stock(Protocol):
+    """All sources, out of swarms and off the web, as `web_files.everything.Everything` has them."""
 
     async def add_magnet(self, uri: str, /, *, wake: bool) -> SourceId:
         """Add a source by its link; without `wake` it stays out of the swarm for now."""
@@ -43,6 +43,10 @@ class Torrents(Protocol):
 
     async def add_metainfo(self, metainfo: bytes, /, *, wake: bool) -> SourceId:
         """Add a source by its `.torrent` file; its layout is known afterwards."""
+        ...
+
+    async def add_web_content(self, content: WebContent, /) -> SourceId:
+        """Add a source that comes from a server; raises `BadWebSourceError`."""
         ...
 
     def source(self, source_id: SourceId, /) -> Source:
@@ -62,28 +66,12 @@ class Torrents(Protocol):
         """Whether somebody's stream waits for its data."""
         ...
 
-
-class WebSources(Protocol):
-    """The sources that come from servers."""
-
-    async def add(self, offer: Offer, /) -> SourceId:
-        """Add what an offer names; its files are those of the offer, in its order."""
-        ...
-
-    def source(self, source_id: SourceId, /) -> Source:
-        """Return one; raises `NoSourceError`."""
-        ...
-
-
-class Preloads(Protocol):
-    """What the engine fetches ahead, as `torrents.preloading.Preloading` does."""
-
     async def preload(self, source_id: SourceId, spans: Sequence[Span], /, *, rank: int) -> None:
         """Fetch parts of a source's files; what was asked of it before is replaced."""
         ...
 
     def stop_preload(self, source_id: SourceId, /) -> None:
-        """Want nothing of it any more."""
+        """Want nothing more of a preload; what has come stays."""
         ...
 
     def preloaded(self, source_id: SourceId, /) -> bool:

@@ -12,6 +12,7 @@ reason and not tried again.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from miauflixd.catalogue.model import NoTitleError, TitleId
 from miauflixd.catalogue.title_store import TitleStore
@@ -21,13 +22,14 @@ from miauflixd.sources.asking import NoDirectoryError
 from miauflixd.sources.directories.directory import DirectoryUnavailableError, TorrentBytes
 from miauflixd.sources.file_choice import Choice, choose
 from miauflixd.sources.fitting import wanted_of
-from miauflixd.sources.getting_ports import Swarms, Torrents, WebSources
+from miauflixd.sources.getting_ports import Stock, Swarms
 from miauflixd.sources.listing_model import OWN, ChosenFile, Listing, ListingId, Part
 from miauflixd.sources.offers import Offer
 from miauflixd.sources.service import Sources
 from miauflixd.torrents.magnet import Magnet, from_hash, parse_magnet
 from miauflixd.torrents.model import BadTorrentError, Fetched, NoSourceError, SourceFile, SourceId
 from miauflixd.torrents.reader import NoDataError, SourceFailedError
+from miauflixd.web_files.model import BadWebSourceError, Via, WebContent, WebFile
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +61,7 @@ class Opening:
         sources: Sources,
         titles: TitleStore,
         swarms: Swarms,
-        torrents: Torrents,
-        web: WebSources,
+        stock: Stock,
     ) -> None:
         """Take whom to ask.
 
@@ -68,15 +69,13 @@ class Opening:
             sources: where listings are kept, and directories asked.
             titles: what the titles are that they are of.
             swarms: tell what a torrent holds.
-            torrents: the sources that come from peers.
-            web: the sources that come from servers.
+            stock: the sources.
         """
         self._sources = sources
         self._listings = sources.listings
         self._titles = titles
         self._swarms = swarms
-        self._torrents = torrents
-        self._web = web
+        self._stock = stock
 
     async def open(self, listing_id: ListingId, *, priority: Priority, within: float) -> ListingId:
         """Find out what a listing holds and which files the titles are, unless that is known.
@@ -130,11 +129,11 @@ class Opening:
             UnopenedError: it has to be opened first.
         """
         listing = await self._listings.listing(listing_id)
-        if listing.source_id is not None and self._is_there(listing):
+        if listing.source_id is not None and self._is_there(listing.source_id):
             return listing.source_id
         try:
             source_id = await self._make(listing, wake=wake)
-        except BadTorrentError as error:
+        except (BadTorrentError, BadWebSourceError) as error:
             raise await self._useless(listing, str(error)) from error
         await self._listings.set_source(listing_id, source_id)
         return source_id
@@ -216,10 +215,9 @@ class Opening:
 
     # --- sources ----------------------------------------------------------------------------------
 
-    def _is_there(self, listing: Listing) -> bool:
-        known = self._torrents if listing.needs_swarm else self._web
+    def _is_there(self, source_id: SourceId) -> bool:
         try:
-            known.source(listing.source_id or SourceId(""))
+            self._stock.source(source_id)
         except NoSourceError:
             return False
         return True
@@ -227,14 +225,32 @@ class Opening:
     async def _make(self, listing: Listing, *, wake: bool) -> SourceId:
         offer = listing.offer
         if not listing.needs_swarm:
-            return await self._web.add(offer)
+            return await self._stock.add_web_content(self._content(offer))
         metainfo = await self._listings.torrent(listing.id)
         if metainfo is not None:
-            return await self._torrents.add_metainfo(metainfo, wake=wake)
+            return await self._stock.add_metainfo(metainfo, wake=wake)
         magnet = magnet_of(offer)
         if magnet is None:
             raise UnopenedError("It has to be fetched first")
-        return await self._torrents.add_magnet(magnet.uri, wake=wake)
+        return await self._stock.add_magnet(magnet.uri, wake=wake)
+
+    def _content(self, offer: Offer) -> WebContent:
+        """Return the files of a server, which is asked by the road of the directory they are of."""
+        via: Via = "tunnel"
+        own: tuple[str, ...] = ()
+        with suppress(NoDirectoryError):
+            spec = self._sources.directories.directory(offer.directory).spec
+            via = spec.via
+            if spec.via == "host" and spec.kind != "archive":
+                own = (spec.url,)
+        return WebContent(
+            name=offer.name,
+            files=tuple(
+                WebFile(name=file.name, size=file.size, url=file.url) for file in offer.web_files
+            ),
+            via=via,
+            own=own,
+        )
 
 
 _ANOTHER = "It is another torrent than was offered"

@@ -14,7 +14,7 @@ from miauflixd.catalogue.model import TitleId
 from miauflixd.errors import NotFoundError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.choosing import Chosen
-from miauflixd.sources.getting_ports import Torrents
+from miauflixd.sources.getting_ports import Stock
 from miauflixd.sources.listing_model import ListingId, NothingToPlayError
 from miauflixd.sources.opening import Opening, UnopenedError, UselessListingError
 from miauflixd.sources.preloading import Preloading
@@ -55,11 +55,11 @@ class Playing:
     """Makes titles into sources."""
 
     def __init__(
-        self, *, sources: Sources, opening: Opening, torrents: Torrents, preloading: Preloading
+        self, *, sources: Sources, opening: Opening, stock: Stock, preloading: Preloading
     ) -> None:
         self._sources = sources
         self._opening = opening
-        self._torrents = torrents
+        self._stock = stock
         self._preloading = preloading
 
     async def ready(
@@ -140,7 +140,7 @@ class Playing:
             except BaseException:
                 if made is not None and listing.source_id != made:
                     with suppress(NoSourceError):
-                        await self._torrents.remove(made)
+                        await self._stock.remove(made)
                 raise
             parts = await self._sources.listings.parts(listing_id)
             file = next((one.file for one in parts if one.title_id == attempt.title_id), None)

@@ -222,6 +222,25 @@ def spans(file: SourceFile, *, resume_at: float | None) -> Sequence[Span]:
     return [(file.index, start, stop) for start, stop in wanted if start < stop]
 
 
+def spans_of_web_file(
+    index: int, size: int | None, *, resume_at: float | None
+) -> tuple[Sequence[Span], int]:
+    """Return the same for a file of a server, and its bytes.
+
+    Of one whose size nobody says it is the head alone.
+
+    Args:
+        index: its place in its source.
+        size: bytes, as a directory says.
+        resume_at: the part of it that somebody has watched, from 0 to 1.
+    """
+    if size is None:
+        return [(index, 0, HEAD)], HEAD
+    file = SourceFile(index=index, name="", size=size, offset=0)
+    wanted = spans(file, resume_at=resume_at)
+    return wanted, sum(stop - start for _, start, stop in wanted)
+
+
 def within_bounds(layout: Layout, wanted: Sequence[Span]) -> tuple[Sequence[Span], int]:
     """Return as many of the spans, from the first, as may be fetched of one source.
 

@@ -7,7 +7,7 @@ under way then waits in the engine (`torrents.preloading`).
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from miauflixd.errors import MiauflixdError, NotFoundError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources import preload_plan
 from miauflixd.sources.choosing import Chosen
-from miauflixd.sources.getting_ports import PreloadNotes, Preloads, Torrents, Watched
+from miauflixd.sources.getting_ports import PreloadNotes, Stock, Watched
 from miauflixd.sources.listing_model import ListingId, NothingToPlayError
 from miauflixd.sources.opening import Opening, UnopenedError
 from miauflixd.sources.ports import Clock
@@ -75,8 +75,7 @@ class Preloading:
         *,
         sources: Sources,
         opening: Opening,
-        torrents: Torrents,
-        preloads: Preloads,
+        stock: Stock,
         watched: Watched,
         notes: PreloadNotes,
         clock: Clock,
@@ -86,16 +85,14 @@ class Preloading:
         Args:
             sources: knows where titles can be had.
             opening: finds out what a listing holds, and makes sources.
-            torrents: the sources.
-            preloads: has parts of them fetched.
+            stock: the sources; has parts of them fetched.
             watched: knows where somebody has stopped.
             notes: remembers what was fetched.
             clock: the time of day.
         """
         self._sources = sources
         self._opening = opening
-        self._torrents = torrents
-        self._preloads = preloads
+        self._stock = stock
         self._watched = watched
         self._notes = notes
         self._clock = clock
@@ -173,7 +170,7 @@ class Preloading:
             if errand not in errands:
                 task.cancel()
         look = preload_plan.next_look(self._viewports.values(), sights, self._standings, now=now)
-        if errands and self._torrents.hungry:
+        if errands and self._stock.hungry:
             return min(_HUNGER, look or _HUNGER)
         for errand in errands:
             if errand not in self._errands:
@@ -252,31 +249,39 @@ class Preloading:
     async def _warm_up(self, title_id: TitleId, sight: Sight) -> None:
         chosen = await self._open(title_id, sight)
         listing = chosen.listing
-        if not listing.needs_swarm or chosen.file is None:
-            return  # a server answers at once, and is not asked for what nobody may want
         source_id = await self._opening.source_of(listing.id, wake=False)
-        layout = self._torrents.source(source_id).layout
-        if layout is None:
-            raise NotGotReadyError("Nobody knows what it holds")
-        file = layout.file(chosen.file.index)
         resume_at = await self._resume(sight.viewer.user_id, title_id)
-        spans, size = preload_plan.within_bounds(
-            layout, preload_plan.spans(file, resume_at=resume_at)
-        )
+        spans, size = self._spans(chosen, source_id, resume_at=resume_at)
         if listing.source_id != source_id or source_id in self._held:
             await self._hold(Held(source_id=source_id, size=size, title_id=title_id))
         warm = _Warm(source_id=source_id, spans=tuple(spans), rank=_RANKS[sight.nearness])
         self._warm[title_id] = warm
         try:
-            async with self._torrents.changes() as changes:
+            async with self._stock.changes() as changes:
                 await self._fetch(source_id)
-                if not self._preloads.preloaded(source_id):
+                if not self._stock.preloaded(source_id):
                     async for changed in changes:
-                        if changed == source_id and self._preloads.preloaded(source_id):
+                        if changed == source_id and self._stock.preloaded(source_id):
                             break
         except BaseException:
             self._let_go(title_id)
             raise
+
+    def _spans(
+        self, chosen: Chosen, source_id: SourceId, *, resume_at: float | None
+    ) -> tuple[Sequence[Span], int]:
+        """Return what to fetch, and how many bytes that costs."""
+        if chosen.file is None:
+            raise NotGotReadyError("Nobody knows what it holds")
+        index = chosen.file.index
+        if not chosen.listing.needs_swarm:
+            size = chosen.listing.offer.web_files[index].size
+            return preload_plan.spans_of_web_file(index, size, resume_at=resume_at)
+        layout = self._stock.source(source_id).layout
+        if layout is None:
+            raise NotGotReadyError("Nobody knows what it holds")
+        spans = preload_plan.spans(layout.file(index), resume_at=resume_at)
+        return preload_plan.within_bounds(layout, spans)
 
     async def _fetch(self, source_id: SourceId) -> None:
         """Have fetched what is wanted of a source: of a season, perhaps of several episodes."""
@@ -285,7 +290,7 @@ class Preloading:
         spans = [span for one in wanted for span in one.spans]
         if wanted:
             with suppress(NoSourceError):  # it was removed this moment
-                await self._preloads.preload(source_id, spans, rank=wanted[0].rank)
+                await self._stock.preload(source_id, spans, rank=wanted[0].rank)
 
     def _let_go(self, title_id: TitleId) -> None:
         """Want nothing of a title any more; its source may be wanted for another episode."""
@@ -293,7 +298,7 @@ class Preloading:
         if warm is not None and all(
             other.source_id != warm.source_id for other in self._warm.values()
         ):
-            self._preloads.stop_preload(warm.source_id)
+            self._stock.stop_preload(warm.source_id)
 
     async def _resume(self, user_id: UserId, title_id: TitleId) -> float | None:
         progress = (await self._watched.progress(user_id, [title_id])).get(title_id)
@@ -318,8 +323,8 @@ class Preloading:
         del self._held[source_id]
         await self._notes.remove(source_id)
         try:
-            if self._torrents.source(source_id).readers == 0:
-                await self._torrents.remove(source_id)
+            if self._stock.source(source_id).readers == 0:
+                await self._stock.remove(source_id)
         except NoSourceError:
             pass
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Literal, assert_never
@@ -47,6 +47,7 @@ from miauflixd.torrents.room import Room, on_storage_failed
 from miauflixd.torrents.saving import Saving
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.torrents.store import SourceStore, StoredContent, StoredSource
+from miauflixd.torrents.swarm_content import SwarmContent
 from miauflixd.torrents.waiting import NOBODY_TOLD, until
 
 logger = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Torrents:
         store: SourceStore,
         downloads: Downloads,
         boot_id: str,
+        changes: Changes[SourceId] | None = None,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -118,7 +120,7 @@ class Torrents:
         self._membership = asyncio.Lock()
         """Held while a source is added or removed, so that neither meets the other half done."""
         self._inspections = Inspections(send=engine.send)
-        self._changes = Changes[SourceId]()
+        self._changes = Changes[SourceId]() if changes is None else changes
         self._saving = Saving(send=engine.send, store=store, downloads=downloads, boot_id=boot_id)
         self._road = Road()
         self.questions = Questions(
@@ -149,14 +151,32 @@ class Torrents:
         store: SourceStore,
         downloads: Downloads,
         boot_id: str,
+        changes: Changes[SourceId] | None = None,
+        elsewhere: Collection[SourceId] = (),
     ) -> AsyncIterator["Torrents"]:
-        """Know all stored sources, none of them in the swarm yet."""
+        """Know all stored sources, none of them in the swarm yet.
+
+        Args:
+            settings: what people set.
+            engine: which has to be running.
+            store: where sources are.
+            downloads: where their files are; what is nobody's there is removed.
+            boot_id: what changes with every start of the machine.
+            changes: where changes are told, if others tell theirs there too.
+            elsewhere: sources that are no torrents, whose files stay.
+        """
         torrents = cls(
-            settings=settings, engine=engine, store=store, downloads=downloads, boot_id=boot_id
+            settings=settings,
+            engine=engine,
+            store=store,
+            downloads=downloads,
+            boot_id=boot_id,
+            changes=changes,
         )
         for stored in await store.all():
             torrents._note(stored)
-        if orphans := await asyncio.to_thread(downloads.prepare, torrents._known):
+        known = frozenset((*torrents._known, *elsewhere))
+        if orphans := await asyncio.to_thread(downloads.prepare, known):
             logger.info("Removed the files of %d sources that are not known any more", orphans)
         yield torrents
 
@@ -281,12 +301,17 @@ class Torrents:
         layout = await self._wait_for_layout(known, active)
         chosen = layout.main_file() if file is None else layout.file(file)
         yield Reader(
-            torrent=active,
+            content=SwarmContent(
+                torrent=active,
+                layout=layout,
+                road=self._road,
+                no_data_timeout=self._settings.no_data_timeout,
+            ),
             layout=layout,
             file=chosen,
             path=self._downloads.file(source_id, chosen),
-            road=self._road,
-            no_data_timeout=self._settings.no_data_timeout,
+            # What a torrent holds never changes.
+            etag=f'"{source_id}-{chosen.index}-{chosen.size}"',
         )
 
     async def remove(self, source_id: SourceId) -> None:
