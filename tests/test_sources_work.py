@@ -214,16 +214,16 @@ async def test_what_is_new_is_searched_for_twice_a_day_until_it_is_there(tmp_pat
         film = await house.movie(released=house.clock.now.date())
         await house.in_list(film)
         await house.look()
-        await house.pass_by(days=4)
+        await house.pass_by(days=4, step=timedelta(hours=2))
         before = len(directory.asked)
-        await house.pass_by(days=4)
+        await house.pass_by(days=4, step=timedelta(hours=2))
         assert 6 <= len(directory.asked) - before <= 11
 
         directory.found = [offer("Big.Cat.2026.1080p.WEB-DL.H264-GRP", 1)]
         await house.pass_by(days=1)
         assert (await house.listing(film)).state == "ready"
         before = len(directory.asked)
-        await house.pass_by(days=4)
+        await house.pass_by(days=4, step=timedelta(hours=2))
         assert 2 <= len(directory.asked) - before <= 9
 
 
@@ -372,7 +372,7 @@ async def test_swarms_are_counted_in_their_own_rhythm(tmp_path):
 
         # Nothing changes: after 6, 12, 24, 48 and then 72 hours.
         before = len(house.swarms.scrapes)
-        await house.pass_by(days=30)
+        await house.pass_by(days=30, step=timedelta(hours=4))
         assert 9 <= len(house.swarms.scrapes) - before <= 14
 
 
@@ -404,7 +404,7 @@ async def test_those_nobody_tells_of_do_not_keep_others_from_being_counted(tmp_p
             house.swarms.put(n, {"Big.Cat.2019.mkv": GB})
         await house.in_list(await house.movie())
         await house.look()
-        await house.pass_by(days=10)
+        await house.pass_by(days=10, step=timedelta(hours=2))
 
         # 6, 12, 24, 48, 72, 72: not every ten minutes.
         assert sum(house.swarms.scrapes) <= 60 * 8
@@ -426,7 +426,7 @@ async def test_what_nobody_has_twice_is_dead_and_lives_again_when_somebody_has_i
         assert not cards[film].available
 
         house.swarms.counts[1] = (7, 1)
-        await house.pass_by(days=4)
+        await house.pass_by(days=4, step=timedelta(hours=2))
         assert (await house.listing(film)).state == "ready"
         cards = await house.library.titles.cards([film], Locale("en"), None)
         assert cards[film].available
