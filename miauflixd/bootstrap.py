@@ -17,6 +17,7 @@ import msgspec
 
 from miauflixd import __version__
 from miauflixd.auth.household import Household
+from miauflixd.auth.model import UserId
 from miauflixd.catalogue.library import Library
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.config.preferences import Preferences
@@ -28,6 +29,7 @@ from miauflixd.egress.clients import host_client, open_client, tunnel_client
 from miauflixd.errors import SettingsError
 from miauflixd.jobs.catalogue import CatalogueWork, catalogue_work
 from miauflixd.jobs.job import Job
+from miauflixd.jobs.sources import sources_work
 from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
@@ -35,6 +37,7 @@ from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
+from miauflixd.sources.readiness import Readiness
 from miauflixd.sources.service import Sources
 from miauflixd.sources.settings import SourcesSettings
 from miauflixd.torrents.downloads import Downloads
@@ -106,7 +109,7 @@ def give_up_privileges(config: Config) -> KeeperHandle | None:
 
 
 @asynccontextmanager
-async def application(  # noqa: PLR0915 -- one for each part of the house, in reading order
+async def application(
     config: Config, *, keeper: KeeperHandle | None = None
 ) -> AsyncIterator[Application]:
     """Build miauflixd from its settings and run it for the length of the block.
@@ -220,27 +223,55 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
                 archive_url=config.catalogue.archive_url,
             )
         )
+        readiness = await stack.enter_async_context(
+            Readiness.open(
+                sources=sources,
+                titles=library.titles,
+                watched=library.watching,
+                stock=everything,
+                swarms=torrents.questions,
+                database=database,
+                clock=_now,
+            )
+        )
         work = await catalogue_work(library=library, database=database, clock=_now)
+        source_jobs = await sources_work(
+            sources=sources,
+            opening=readiness.opening,
+            counting=readiness.counting,
+            library=library,
+            users=partial(_users, household),
+            way_out=lambda: tunnel.view().state in ("up", "degraded", "off"),
+            database=database,
+            clock=_now,
+            nightly=config.jobs.nightly,
+        )
         catalogue = library.catalogue(work.errands)
         timetable = await stack.enter_async_context(
             Timetable.open(
-                [*work.jobs, *_upkeep(config, work, database=database, household=household)],
+                [
+                    *work.jobs,
+                    *source_jobs,
+                    *_upkeep(config, work, database=database, household=household),
+                ],
                 database=database,
                 settings=config.jobs,
                 clock=_now,
             )
         )
         disk = Disk(data, minimum=config.torrents.minimum_free)
-        preferences.audited_by(household.audit)
-        preferences.on_change("torrents", partial(_configure_torrents, passage, web_sources, disk))
-        preferences.on_change("vpn", endpoints.configure)
-        preferences.on_change("auth", household.configure)
-        preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
-        preferences.on_change(
-            "sources",
-            partial(_configure_sources, sources, config.catalogue.archive_url),
+        _follow(
+            preferences,
+            household=household,
+            passage=passage,
+            web_sources=web_sources,
+            disk=disk,
+            endpoints=endpoints,
+            library=library,
+            timetable=timetable,
+            sources=sources,
+            archive_url=config.catalogue.archive_url,
         )
-        preferences.on_change("log", _set_log_level)
 
         app = web_application.build(
             household=household,
@@ -256,6 +287,8 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
             watching=library.watching,
             scrobbling=library.scrobbling,
             sources=sources,
+            playing=readiness.playing,
+            preloading=readiness.preloading,
             artwork=library.artwork,
             trakt_accounts=library.trakt,
             version=__version__,
@@ -268,12 +301,39 @@ async def application(  # noqa: PLR0915 -- one for each part of the house, in re
         yield Application(url=url, torrents=everything, tunnel=tunnel)
 
 
+def _follow(
+    preferences: Preferences,
+    *,
+    household: Household,
+    passage: Passage,
+    web_sources: WebSources,
+    disk: Disk,
+    endpoints: Endpoints,
+    library: Library,
+    timetable: Timetable,
+    sources: Sources,
+    archive_url: str,
+) -> None:
+    """Let everybody know what is set while they run."""
+    preferences.audited_by(household.audit)
+    preferences.on_change("torrents", partial(_configure_torrents, passage, web_sources, disk))
+    preferences.on_change("vpn", endpoints.configure)
+    preferences.on_change("auth", household.configure)
+    preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
+    preferences.on_change("sources", partial(_configure_sources, sources, archive_url))
+    preferences.on_change("log", _set_log_level)
+
+
 def _configure_torrents(
     passage: Passage, web_sources: WebSources, disk: Disk, settings: TorrentsSettings
 ) -> None:
     passage.configure(settings)
     web_sources.configure(settings)
     disk.minimum = settings.minimum_free
+
+
+async def _users(household: Household) -> list[UserId]:
+    return [user.id for user in await household.accounts.all()]
 
 
 def _configure_sources(sources: Sources, archive_url: str, settings: SourcesSettings) -> None:

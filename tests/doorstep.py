@@ -36,6 +36,7 @@ from tests.auth_house import Clock
 from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.library_house import Nowhere
+from tests.ready_fakes import FakePlaying, FakePreloading
 from tests.status_fakes import FakeDisk, FakeLibrary
 from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
@@ -117,6 +118,8 @@ class Doorstep:
             "watching": self.watching,
             "scrobbling": FakeScrobbling(self.watching),
             "sources": self.sources,
+            "playing": FakePlaying(),
+            "preloading": FakePreloading(),
             "library": FakeLibrary(),
             "artwork": FakeArtwork(),
             "trakt_accounts": NoTrakt(),

@@ -30,6 +30,8 @@ from miauflixd.web.ports import (
     Disk,
     Endpoints,
     Images,
+    Playing,
+    Preloading,
     Timetable,
     Torrents,
     Trakt,
@@ -45,6 +47,7 @@ from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.contract import kept
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.library_house import NoErrands, Nowhere
+from tests.ready_fakes import FakePlaying, FakePreloading
 from tests.status_fakes import FakeDisk
 from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
@@ -154,6 +157,8 @@ async def open_web(
     trakt: Trakt | None = None,
     directories: Build | None = None,
     sources_http: SourcesHttp | None = None,
+    playing: Playing | None = None,
+    preloading: Preloading | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -177,6 +182,8 @@ async def open_web(
         directories: makes directories out of their descriptions; real ones when left out.
         sources_http: who answers for directories and for people's own addresses; nobody when left
             out.
+        playing: makes sources of titles; finds none when left out.
+        preloading: takes what clients show; a fake's when left out.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -252,6 +259,8 @@ async def open_web(
             watching=watching,
             scrobbling=shelves.scrobbling if catalogue is None else FakeScrobbling(watching),
             sources=sources,
+            playing=playing or FakePlaying(),
+            preloading=preloading or FakePreloading(),
             trakt_accounts=trakt or NoTrakt(),
             version="1.2.3",
             settings=web,

@@ -374,6 +374,8 @@ class Particulars:
     """ISO 639-1; empty: nobody says."""
     runtime: int | None
     """Seconds."""
+    released: date | None = None
+    """The movie, in the cinema; or the show's first episode."""
     season: int | None = None
     episode: int | None = None
     absolute: int | None = None

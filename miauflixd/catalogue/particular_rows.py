@@ -84,6 +84,7 @@ def _whole(sql: Database, title: TitleId, language: Locale) -> tuple[Particulars
         ids=ids,
         original_language=facts.original_language,
         runtime=facts.runtime,
+        released=facts.released,
     )
     return found, facts
 

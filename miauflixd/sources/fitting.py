@@ -50,7 +50,7 @@ def match(offer: Offer, sought: Sought) -> Found | Refusal:
     parts = [Part(title_id=sought.title.id, certain=fitting.certain, pack=fitting.pack)]
     if fitting.pack:
         for mate in sought.mates:
-            other = fit(read(name), _wanted(mate)) if mate.id != sought.title.id else None
+            other = fit(read(name), wanted_of(mate)) if mate.id != sought.title.id else None
             if isinstance(other, Fit):
                 parts.append(Part(title_id=mate.id, certain=other.certain, pack=other.pack))
     return Found(offer=_called(offer, name), parts=tuple(parts))
@@ -70,7 +70,7 @@ def _fit(offer: Offer, title: Particulars) -> tuple[str, Fit] | Refusal:
         return offer.name, Fit(certain=True)
     if _contradicts(offer, title):
         return Refusal("Its directory says that it is another film")
-    wanted = _wanted(title)
+    wanted = wanted_of(title)
     first: Refusal | None = None
     for name in (offer.name, *offer.other_names):
         found = fit(read(name), wanted)
@@ -112,7 +112,8 @@ def _query(title: Particulars) -> Query:
 
 
 @lru_cache(maxsize=256)  # one season against some hundred offers
-def _wanted(title: Particulars) -> Wanted:
+def wanted_of(title: Particulars) -> Wanted:
+    """Return what a release of a title has to say."""
     return Wanted(
         kind=Kind.MOVIE if title.id.kind is Kind.MOVIE else Kind.EPISODE,
         titles=title.titles,

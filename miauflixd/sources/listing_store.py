@@ -37,6 +37,7 @@ class Due:
     id: ListingId
     offer: Offer
     seeders: int | None
+    leechers: int | None
     every: timedelta | None
     """How long it was left alone before; `None`: never counted."""
 
@@ -269,6 +270,15 @@ class ListingStore:
 
         await self._database.run(write)
 
+    async def remove_part(self, listing_id: ListingId, title: TitleId) -> None:
+        """Note that a title is not in a listing; nothing happens where it is not its."""
+        await self._database.run(
+            self._database.execute,
+            "DELETE FROM listing_titles WHERE title = ?"
+            " AND listing = (SELECT number FROM listings WHERE id = ?)",
+            (str(title), listing_id),
+        )
+
     async def save_torrent(
         self, listing_id: ListingId, metainfo: bytes, *, hashes: Sequence[bytes]
     ) -> ListingId:
@@ -335,7 +345,7 @@ class ListingStore:
 
         def read() -> list[Due]:
             rows = self._database.execute(
-                "SELECT id, about, seeders, count_every FROM listings"
+                "SELECT id, about, seeders, leechers, count_every FROM listings"
                 " WHERE count_at <= ? ORDER BY count_at LIMIT ?",
                 (to_seconds(now), limit),
             ).fetchall()
@@ -344,9 +354,10 @@ class ListingStore:
                     id=ListingId(listing_id),
                     offer=self._rows.about(ListingId(listing_id), about).offer,
                     seeders=seeders,
+                    leechers=leechers,
                     every=None if every is None else timedelta(seconds=every),
                 )
-                for listing_id, about, seeders, every in rows
+                for listing_id, about, seeders, leechers, every in rows
             ]
 
         return await self._database.run(read)
@@ -382,7 +393,7 @@ class ListingStore:
         await self._database.run(save)
 
     async def unseen(self, *, before: datetime, limit: int) -> Sequence[ListingId]:
-        """Return listings that nobody has offered since, the longest gone first.
+        """Return listings that nobody has offered since, and nobody has, the longest gone first.
 
         Those that have become sources are not among them, nor what people have added themselves.
         """
@@ -390,10 +401,40 @@ class ListingStore:
         def read() -> list[ListingId]:
             rows = self._database.execute(
                 "SELECT id FROM listings WHERE seen_at < ? AND source_id IS NULL AND own = 0"
+                " AND (state = 'dead' OR coalesce(seeders, 0) = 0)"
                 " ORDER BY seen_at LIMIT ?",
                 (to_seconds(before), limit),
             )
             return [ListingId(listing_id) for (listing_id,) in rows]
+
+        return await self._database.run(read)
+
+    async def unopened(
+        self, *, after: int, limit: int
+    ) -> tuple[Sequence[tuple[ListingId, TitleId]], int | None]:
+        """Return listings of which nobody knows what they hold, with a title of each.
+
+        Args:
+            after: where the part before has ended; 0 is the beginning.
+            limit: rows to look at, whatever is found in them.
+
+        Returns:
+            What was found, and where to go on; `None`: that was the last part.
+        """
+
+        def read() -> tuple[list[tuple[ListingId, TitleId]], int | None]:
+            rows = self._database.execute(
+                "SELECT l.number, l.id, l.state, l.broken,"
+                " (SELECT min(t.title) FROM listing_titles t WHERE t.listing = l.number)"
+                " FROM listings l WHERE l.number > ? ORDER BY l.number LIMIT ?",
+                (after, limit),
+            ).fetchall()
+            found = [
+                (ListingId(listing_id), TitleId.parse(title))
+                for _, listing_id, state, broken, title in rows
+                if state == "magnet" and not broken and title is not None
+            ]
+            return found, rows[-1][0] if len(rows) == limit else None
 
         return await self._database.run(read)
 

@@ -196,7 +196,12 @@ class Sources:
         return await self._searching.search(title_id, within=within, priority=priority)
 
     async def freshen(
-        self, title_id: TitleId, *, refresh: bool = False, within: float = WITHIN
+        self,
+        title_id: TitleId,
+        *,
+        refresh: bool = False,
+        within: float = WITHIN,
+        priority: Priority = Priority.WAITED_FOR,
     ) -> None:
         """Search for a title that somebody has opened, if the last search was not just now.
 
@@ -209,7 +214,7 @@ class Sources:
             # One of the future is of a clock that was wrong then.
             if timedelta(0) <= self._clock() - last.at < fresh:
                 return
-        await self.search(title.id, within=within)
+        await self.search(title.id, within=within, priority=priority)
 
     # --- choosing ---------------------------------------------------------------------------------
 
@@ -339,11 +344,15 @@ class Sources:
         await self.listings.set_state(listing_id, "dead")
         await self.told(listing_id)
 
-    async def told(self, listing_id: ListingId) -> None:
-        """Tell everybody that something about a listing has changed."""
-        await self._availability.update(
-            [part.title_id for part in await self.listings.parts(listing_id)]
-        )
+    async def told(self, listing_id: ListingId, *, lost: Collection[TitleId] = ()) -> None:
+        """Tell everybody that something about a listing has changed.
+
+        Args:
+            listing_id: which one.
+            lost: titles that it turned out not to be of.
+        """
+        parts = await self.listings.parts(listing_id)
+        await self._availability.update([*lost, *(part.title_id for part in parts)])
 
     async def remove(self, listing_id: ListingId) -> None:
         """Forget a listing. A search may find it again; what must not be played is marked broken.

@@ -199,13 +199,17 @@ class Torrents:
 
     # --- verbs ------------------------------------------------------------------------------------
 
-    async def add_magnet(self, uri: str) -> SourceId:
+    async def add_magnet(self, uri: str, *, wake: bool = True) -> SourceId:
         """Add a source by its magnet link, or return the one that is known already.
+
+        Args:
+            uri: the link.
+            wake: bring it into the swarm, as whoever adds something by hand is about to play it.
 
         Raises:
             BadTorrentError: the link cannot be used.
         """
-        return await self._add_magnet(parse_magnet(uri))
+        return await self._add_magnet(parse_magnet(uri), wake=wake)
 
     async def add_info_hash(self, text: str) -> SourceId:
         """Add a source of which only the info-hash is known.
@@ -215,17 +219,22 @@ class Torrents:
         """
         return await self._add_magnet(from_info_hash(text))
 
-    async def _add_magnet(self, magnet: Magnet) -> SourceId:
+    async def _add_magnet(self, magnet: Magnet, *, wake: bool = True) -> SourceId:
         hashes = [value for value in (magnet.v1, magnet.v2) if value is not None]
         async with self._membership:
             stored = await self._store.add(hashes=hashes, name=magnet.name, magnet=magnet.uri)
             known = self._note(stored)
-        await self._wake(known)
-        self.preloading.preload_main_file(stored.id)
+        if wake:
+            await self._wake(known)
+            self.preloading.preload_main_file(stored.id)
         return stored.id
 
-    async def add_metainfo(self, metainfo: bytes) -> SourceId:
+    async def add_metainfo(self, metainfo: bytes, *, wake: bool = True) -> SourceId:
         """Add a source by its `.torrent` file; its layout is known afterwards.
+
+        Args:
+            metainfo: the file.
+            wake: as for `add_magnet`.
 
         Raises:
             BadTorrentError: the file cannot be used.
@@ -242,8 +251,9 @@ class Torrents:
             if known.layout is None:
                 # Known by its magnet link only, and here is what no peer has told yet.
                 await self._start_over(known, metadata)
-        await self._wake(known)
-        self.preloading.preload_main_file(stored.id)
+        if wake:
+            await self._wake(known)
+            self.preloading.preload_main_file(stored.id)
         return stored.id
 
     def sources(self) -> Sequence[Source]:
@@ -346,6 +356,11 @@ class Torrents:
         if any(active.readers for active in self._active.values()):
             return "streaming"
         return "active" if self._active or self.questions.pending else "idle"
+
+    @property
+    def hungry(self) -> bool:
+        """Whether somebody who reads waits for data."""
+        return self._somebody_is_hungry()
 
     @property
     def readers(self) -> int:

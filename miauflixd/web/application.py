@@ -38,6 +38,7 @@ from miauflixd.web.handlers import (
     tasks,
     trakt,
     users,
+    viewport,
     vpn,
 )
 from miauflixd.web.handlers import catalogue as catalogue_handlers
@@ -61,7 +62,9 @@ from miauflixd.web.keys import (
     LIMITS,
     LISTS,
     METRICS,
+    PLAYING,
     PREFERENCES,
+    PRELOADING,
     ROUTES,
     SCROBBLING,
     SOURCES,
@@ -81,7 +84,9 @@ from miauflixd.web.ports import (
     Endpoints,
     Images,
     Library,
+    Playing,
     Preferences,
+    Preloading,
     Scrobbling,
     Timetable,
     Torrents,
@@ -115,6 +120,7 @@ EVERY_ROUTE: Sequence[Route] = (
     *images.ROUTES,
     *torrent_handlers.ROUTES,
     *playback.ROUTES,
+    *viewport.ROUTES,
     *stream.ROUTES,
     *catalogue_handlers.ROUTES,
     *list_handlers.ROUTES,
@@ -145,6 +151,8 @@ def build(
     watching: Watching,
     scrobbling: Scrobbling,
     sources: Sources,
+    playing: Playing,
+    preloading: Preloading,
     trakt_accounts: Trakt,
     version: str,
     settings: WebSettings | None = None,
@@ -170,6 +178,8 @@ def build(
         watching: how far everybody is with it.
         scrobbling: where players say so.
         sources: where titles can be had.
+        playing: makes sources of titles.
+        preloading: gets ready what is on people's screens.
         trakt_accounts: who is linked with Trakt.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
@@ -214,6 +224,8 @@ def build(
     app[WATCHING] = watching
     app[SCROBBLING] = scrobbling
     app[SOURCES] = sources
+    app[PLAYING] = playing
+    app[PRELOADING] = preloading
     app[DISK] = disk
     app[LIBRARY] = library
     app[IMAGES] = artwork

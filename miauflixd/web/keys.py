@@ -21,7 +21,9 @@ from miauflixd.web.ports import (
     Endpoints,
     Images,
     Library,
+    Playing,
     Preferences,
+    Preloading,
     Scrobbling,
     Timetable,
     Torrents,
@@ -57,6 +59,8 @@ CATALOGUE: web.AppKey[Catalogue] = web.AppKey("catalogue")
 LISTS: web.AppKey[Lists] = web.AppKey("lists")
 WATCHING: web.AppKey[Watching] = web.AppKey("watching")
 SCROBBLING: web.AppKey[Scrobbling] = web.AppKey("scrobbling")
+PLAYING: web.AppKey[Playing] = web.AppKey("playing")
+PRELOADING: web.AppKey[Preloading] = web.AppKey("preloading")
 SOURCES: web.AppKey[Sources] = web.AppKey("sources")
 TRAKT: web.AppKey[Trakt] = web.AppKey("trakt")
 VERSION: web.AppKey[str] = web.AppKey("version")

@@ -39,17 +39,17 @@ class Everything:
     def _home(self, source_id: SourceId) -> Torrents | WebSources:
         return self._web_sources if source_id in self._web_sources else self._torrents
 
-    async def add_magnet(self, uri: str) -> SourceId:
+    async def add_magnet(self, uri: str, *, wake: bool = True) -> SourceId:
         """See `Torrents`."""
-        return await self._torrents.add_magnet(uri)
+        return await self._torrents.add_magnet(uri, wake=wake)
 
     async def add_info_hash(self, text: str) -> SourceId:
         """See `Torrents`."""
         return await self._torrents.add_info_hash(text)
 
-    async def add_metainfo(self, metainfo: bytes) -> SourceId:
+    async def add_metainfo(self, metainfo: bytes, *, wake: bool = True) -> SourceId:
         """See `Torrents`."""
-        return await self._torrents.add_metainfo(metainfo)
+        return await self._torrents.add_metainfo(metainfo, wake=wake)
 
     async def add_web_content(self, content: WebContent) -> SourceId:
         """See `WebSources.add`."""
@@ -122,6 +122,11 @@ class Everything:
         return self._web_sources.preloaded(source_id) or self._torrents.preloading.preloaded(
             source_id
         )
+
+    @property
+    def hungry(self) -> bool:
+        """Whether somebody who reads waits for data."""
+        return self._torrents.hungry or self._web_sources.hungry
 
     @property
     def readers(self) -> int:
