@@ -438,15 +438,19 @@ class WebSources:
             # First what is here, and then the flush: it covers all of that.
             file = StoredFile(facts=holding.facts, have=copy.blocks.bits)
             holding.dirty = False
+            kept = False
             try:
                 await asyncio.to_thread(holding.flush)
                 # Of a version that is no more nothing is kept, even if that is news.
                 if not _is_changed(copy):
                     await self._store.save(known.id, copy.index, file)
                     known.files[copy.index] = file
+                kept = True
             except (MiauflixdError, OSError) as error:
-                holding.dirty = True
                 logger.warning("What has come cannot be kept yet: %s", _in_words(error))
+            finally:
+                # Also when it is cut short: what stops us saves once more, last of all.
+                holding.dirty = holding.dirty or not kept
 
 
 def _is_changed(copy: Copy) -> bool:
