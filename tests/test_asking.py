@@ -343,11 +343,26 @@ async def test_what_does_not_mend_itself_is_left_alone_for_longer(clock, error, 
         assert (await asking.check(refusing.id)).condition == "ok"
 
 
-@pytest.mark.parametrize("error", [NothingThereError("Gone"), FunctionMissingError("No")])
-async def test_one_that_only_has_not_got_it_is_well(error):
-    async with asking_of(FakeDirectory("a", error=error)) as asking:
+async def test_one_that_cannot_be_asked_in_this_way_is_well():
+    async with asking_of(FakeDirectory("a", error=FunctionMissingError("No"))) as asking:
         assert outcomes(await ask(asking)) == {"a": "failed"}
         assert asking.standing(DirectoryId("a")).condition == "ok"
+
+
+async def test_one_that_only_has_not_got_it_any_more_is_well():
+    a = FakeDirectory("a", error=NothingThereError("Gone"))
+    async with asking_of(a) as asking:
+        with pytest.raises(NothingThereError):
+            await asking.resolve(Offer(directory=a.id, name="x"), priority=Priority.ROUTINE)
+        assert asking.standing(a.id).condition == "ok"
+
+
+async def test_one_at_whose_address_there_is_nothing_is_not_well():
+    a = FakeDirectory("a", error=NothingThereError("There is nothing at that address"))
+    async with asking_of(a) as asking:
+        assert (await asking.check(a.id)).condition == "failing"
+        assert outcomes(await ask(asking)) == {"a": "failed"}
+        assert asking.standing(a.id).reason == "There is nothing at that address"
 
 
 async def test_nobody_is_blamed_while_there_is_no_way_out():

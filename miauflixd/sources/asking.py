@@ -258,7 +258,9 @@ class Asking:
         standing = self.standing(offer.directory)
         if left := standing.rests(self._clock()):
             raise DirectoryUnavailableError(standing.reason, retry_after=left.total_seconds())
-        return await self._judged(directory, directory.resolve(offer, priority=priority))
+        return await self._judged(
+            directory, directory.resolve(offer, priority=priority), may_be_gone=True
+        )
 
     def _directory(self, name: DirectoryId) -> Directory:
         if (directory := self._directories.get(name)) is None:
@@ -296,15 +298,23 @@ class Asking:
             if enquiry.complete and self._under_way.get(key) is enquiry:
                 del self._under_way[key]
 
-    async def _judged(self, directory: Directory, answer: Awaitable[T]) -> T:
-        """Wait for an answer, and remember whether there was one."""
+    async def _judged(
+        self, directory: Directory, answer: Awaitable[T], *, may_be_gone: bool = False
+    ) -> T:
+        """Wait for an answer, and remember whether there was one.
+
+        That there is nothing at an address is an answer where one offer of many is asked for; where
+        the directory itself is, somebody has mistyped it.
+        """
         before = self.standing(directory.id)
         try:
             result = await answer
-        except (NothingThereError, FunctionMissingError):
-            self._remember(directory, after_answer(before, self._clock()))
-            raise
         except DirectoryUnavailableError as error:
+            if isinstance(error, FunctionMissingError) or (
+                may_be_gone and isinstance(error, NothingThereError)
+            ):
+                self._remember(directory, after_answer(before, self._clock()))
+                raise
             # Of many questions under way when a server fails each would be a rung of its own.
             if self.standing(directory.id) == before:
                 after = after_failure(before, error, self._clock())

@@ -162,10 +162,12 @@ class Exchange:
         except (DirectoryUnavailableError, TunnelDownError):
             raise
         except (MiauflixdError, OSError) as error:
+            said = str(error)
             unreached = isinstance(error, EgressError) and error.reason in _UNREACHED
             kind = DirectoryUnreachableError if unreached else DirectoryUnavailableError
             raise kind(
-                f"{self.host} gives no answer: {error}",
+                # Most of the client's errors begin with the host themselves.
+                said if self.host in said else f"{self.host} gives no answer: {said}",
                 retry_after=getattr(error, "retry_after", None),
             ) from error
 
