@@ -554,7 +554,9 @@ async def test_a_stream_that_stalls_is_an_error_of_its_reader():
 
 async def test_a_stream_that_comes_packed_all_the_same_is_refused():
     site = Site(
-        index=lambda _: web.Response(body=gzip.compress(b"x", mtime=0), headers={"Content-Encoding": "gzip"})
+        index=lambda _: web.Response(
+            body=gzip.compress(b"x", mtime=0), headers={"Content-Encoding": "gzip"}
+        )
     )
     async with up(site), host_client() as client:
         with pytest.raises(EgressError):
