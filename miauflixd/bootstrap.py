@@ -7,7 +7,7 @@ thread and no event loop, `give_up_privileges` makes three rooms of one process.
 import os
 import pwd
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,25 +17,33 @@ import msgspec
 
 from miauflixd import __version__
 from miauflixd.auth.household import Household
+from miauflixd.auth.model import UserId
 from miauflixd.catalogue.library import Library
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config, LogSettings
 from miauflixd.database.database import Database
-from miauflixd.egress.clients import host_client
+from miauflixd.egress.client import HttpClient
+from miauflixd.egress.clients import host_client, open_client, tunnel_client
 from miauflixd.errors import SettingsError
 from miauflixd.jobs.catalogue import CatalogueWork, catalogue_work
 from miauflixd.jobs.job import Job
+from miauflixd.jobs.sources import sources_work
 from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
+from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.services import running
+from miauflixd.sources.readiness import Readiness
+from miauflixd.sources.service import Sources
+from miauflixd.sources.settings import SourcesSettings
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.launching import EngineLauncher, PlainLauncher
+from miauflixd.torrents.model import Activity, NoSourceError, SourceId
 from miauflixd.torrents.passage import Passage
 from miauflixd.torrents.service import Torrents, engine_settings
 from miauflixd.torrents.settings import TorrentsSettings
@@ -58,6 +66,9 @@ from miauflixd.vault.sealing import Sealer
 from miauflixd.web import application as web_application
 from miauflixd.web import server as web_server
 from miauflixd.web.settings import CONTROL_SOCKET, WebSettings
+from miauflixd.web_files.everything import Everything
+from miauflixd.web_files.service import WebSources
+from miauflixd.web_files.store import WebSourceStore
 
 _DATABASE = "miauflixd.sqlite3"
 
@@ -67,7 +78,7 @@ class Application:
     """What the daemon says about the running house."""
 
     url: str
-    torrents: Torrents
+    torrents: Everything
     tunnel: Tunnel | NoTunnel
 
     def status_line(self) -> str:
@@ -129,7 +140,7 @@ async def application(
         household = await stack.enter_async_context(
             Household.open(settings=config.auth, database=database, sealer=sealer, master_key=key)
         )
-        sources = await SourceStore.open(database=database, sealer=sealer)
+        stored = await SourceStore.open(database=database, sealer=sealer)
         http = await stack.enter_async_context(host_client())
         endpoints = await _endpoints(
             config.vpn, TunnelStore(database=database, sealer=sealer), http
@@ -152,22 +163,39 @@ async def application(
         engine = await stack.enter_async_context(
             EngineProcess.open(engine_settings(config.torrents), launcher=launcher)
         )
+        tunnel_http = await stack.enter_async_context(_tunnel_http(tunnel, engine))
+        changes = Changes[SourceId]()
+        web_sources = await stack.enter_async_context(
+            WebSources.open(
+                settings=config.torrents,
+                store=WebSourceStore(database=database, sealer=sealer, clock=_now),
+                downloads=downloads,
+                http={"tunnel": tunnel_http, "host": http},
+                changes=changes,
+                clock=_now,
+            )
+        )
         torrents = await stack.enter_async_context(
             Torrents.open(
                 settings=config.torrents,
                 engine=engine,
-                store=sources,
+                store=stored,
                 downloads=downloads,
                 boot_id=_boot_id(),
+                changes=changes,
+                elsewhere=web_sources.ids,
             )
         )
+        everything = Everything(torrents=torrents, web_sources=web_sources, changes=changes)
         await stack.enter_async_context(running("torrents", torrents.run))
+        await stack.enter_async_context(running("web sources", web_sources.run))
         passage = Passage(
             tunnel=tunnel,
             torrents=torrents,
             engine=engine,
             settings=config.torrents,
             ask_for_port=config.vpn.port_forwarding,
+            activity=lambda: everything.activity,
         )
         await stack.enter_async_context(running("passage", passage.run))
 
@@ -181,28 +209,74 @@ async def application(
                 clock=_now,
             )
         )
+        sources = await stack.enter_async_context(
+            Sources.open(
+                settings=config.sources,
+                database=database,
+                sealer=sealer,
+                titles=library.titles,
+                changed=library.changed,
+                tunnel_http=tunnel_http,
+                host_http=http,
+                clock=_now,
+                is_cached=partial(_is_cached, everything),
+                archive_url=config.catalogue.archive_url,
+            )
+        )
+        readiness = await stack.enter_async_context(
+            Readiness.open(
+                sources=sources,
+                titles=library.titles,
+                watched=library.watching,
+                stock=everything,
+                swarms=torrents.questions,
+                database=database,
+                clock=_now,
+            )
+        )
         work = await catalogue_work(library=library, database=database, clock=_now)
+        source_jobs = await sources_work(
+            sources=sources,
+            opening=readiness.opening,
+            counting=readiness.counting,
+            library=library,
+            users=partial(_users, household),
+            way_out=lambda: tunnel.view().state in ("up", "degraded", "off"),
+            database=database,
+            clock=_now,
+            nightly=config.jobs.nightly,
+        )
         catalogue = library.catalogue(work.errands)
         timetable = await stack.enter_async_context(
             Timetable.open(
-                [*work.jobs, *_upkeep(config, work, database=database, household=household)],
+                [
+                    *work.jobs,
+                    *source_jobs,
+                    *_upkeep(config, work, database=database, household=household),
+                ],
                 database=database,
                 settings=config.jobs,
                 clock=_now,
             )
         )
         disk = Disk(data, minimum=config.torrents.minimum_free)
-        preferences.audited_by(household.audit)
-        preferences.on_change("torrents", partial(_configure_torrents, passage, disk))
-        preferences.on_change("vpn", endpoints.configure)
-        preferences.on_change("auth", household.configure)
-        preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
-        preferences.on_change("log", _set_log_level)
+        _follow(
+            preferences,
+            household=household,
+            passage=passage,
+            web_sources=web_sources,
+            disk=disk,
+            endpoints=endpoints,
+            library=library,
+            timetable=timetable,
+            sources=sources,
+            archive_url=config.catalogue.archive_url,
+        )
 
         app = web_application.build(
             household=household,
             preferences=preferences,
-            torrents=torrents,
+            torrents=everything,
             tunnel=tunnel,
             endpoints=endpoints,
             disk=disk,
@@ -212,6 +286,9 @@ async def application(
             lists=library.lists,
             watching=library.watching,
             scrobbling=library.scrobbling,
+            sources=sources,
+            playing=readiness.playing,
+            preloading=readiness.preloading,
             artwork=library.artwork,
             trakt_accounts=library.trakt,
             version=__version__,
@@ -221,12 +298,62 @@ async def application(
         # Whoever opens the house is first: what was never done before is all due at once.
         await stack.enter_async_context(running("timetable", timetable.run))
         await household.setup_code.announce()
-        yield Application(url=url, torrents=torrents, tunnel=tunnel)
+        yield Application(url=url, torrents=everything, tunnel=tunnel)
 
 
-def _configure_torrents(passage: Passage, disk: Disk, settings: TorrentsSettings) -> None:
+def _follow(
+    preferences: Preferences,
+    *,
+    household: Household,
+    passage: Passage,
+    web_sources: WebSources,
+    disk: Disk,
+    endpoints: Endpoints,
+    library: Library,
+    timetable: Timetable,
+    sources: Sources,
+    archive_url: str,
+) -> None:
+    """Let everybody know what is set while they run."""
+    preferences.audited_by(household.audit)
+    preferences.on_change("torrents", partial(_configure_torrents, passage, web_sources, disk))
+    preferences.on_change("vpn", endpoints.configure)
+    preferences.on_change("auth", household.configure)
+    preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
+    preferences.on_change("sources", partial(_configure_sources, sources, archive_url))
+    preferences.on_change("log", _set_log_level)
+
+
+def _configure_torrents(
+    passage: Passage, web_sources: WebSources, disk: Disk, settings: TorrentsSettings
+) -> None:
     passage.configure(settings)
+    web_sources.configure(settings)
     disk.minimum = settings.minimum_free
+
+
+async def _users(household: Household) -> list[UserId]:
+    return [user.id for user in await household.accounts.all()]
+
+
+def _configure_sources(sources: Sources, archive_url: str, settings: SourcesSettings) -> None:
+    sources.configure(settings, archive_url=archive_url)
+
+
+def _tunnel_http(
+    tunnel: Tunnel | NoTunnel, engine: EngineProcess
+) -> AbstractAsyncContextManager[HttpClient]:
+    """Return the client for whatever concerns the swarm."""
+    if isinstance(tunnel, NoTunnel):
+        return open_client()  # as the swarm itself goes: somebody has said so
+    return tunnel_client(opener=engine, road=tunnel)
+
+
+def _is_cached(everything: Everything, source_id: SourceId) -> bool:
+    try:
+        return everything.source(source_id).condition.activity is Activity.COMPLETE
+    except NoSourceError:
+        return False
 
 
 def _configure_catalogue(

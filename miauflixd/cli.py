@@ -113,6 +113,18 @@ def _tasks(parsed: argparse.Namespace) -> int:
     return run(parsed)
 
 
+def _sources(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.sources import run  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return run(parsed)
+
+
+def _parse_names(parsed: argparse.Namespace) -> int:
+    from miauflixd.sources.command import print_parsed  # noqa: PLC0415 -- slow, as above
+
+    return print_parsed(parsed.names)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miauflixd",
@@ -148,6 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_remote(doctor, _doctor)
     _add_tasks(commands.add_parser("tasks", help="what is done by itself, and when"))
 
+    _add_sources(commands.add_parser("sources", help="look at where titles can be had"))
+
     demo = commands.add_parser("demo", help="play a film out of a swarm on this machine alone")
     demo.add_argument(
         "--data", type=Path, metavar="DIR", help="keep its files here (default: away)"
@@ -155,6 +169,44 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=_port, default=0, metavar="N", help="(default: a free one)")
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _add_sources(sources: argparse.ArgumentParser) -> None:
+    """Add what can be asked about sources, and about who is asked for them."""
+    actions = sources.add_subparsers(required=True, metavar="ACTION", dest="action")
+
+    listing = actions.add_parser("list", help="where a title can be had, the best first")
+    listing.add_argument("title", help="such as movie:7 or episode:12")
+    listing.add_argument("--refresh", action="store_true", help="search again first")
+    everybody = actions.add_parser("directories", help="who is asked, and how each is doing")
+    add = actions.add_parser("add-directory", help="ask one more directory")
+    add.add_argument(
+        "--kind",
+        required=True,
+        choices=("torznab", "prowlarr", "yts", "therarbg", "feed", "folder", "archive"),
+        help="what it speaks",
+    )
+    add.add_argument("--title", required=True, help="what to call it")
+    add.add_argument("--url", required=True, help="where it is; of a folder, its path")
+    add.add_argument("--id", help="what to call it in commands (default: out of the title)")
+    add.add_argument(
+        "--via", choices=("tunnel", "host"), help="by which road (default: the tunnel)"
+    )
+    add.add_argument(
+        "--category", type=int, action="append", metavar="N", help="only in this one; repeatable"
+    )
+    add.add_argument("--key", action="store_true", help="ask for its API key, or read it")
+    remove = actions.add_parser("remove-directory", help="ask a directory no more")
+    remove.add_argument("id")
+    check = actions.add_parser("check", help="ask a directory something small")
+    check.add_argument("id")
+    for action in (listing, everybody, add, remove, check):
+        _add_remote(action, _sources)
+    names = actions.add_parser("parse", help="say what names of releases mean, in JSON")
+    names.add_argument(
+        "names", nargs="*", metavar="NAME", help="(default: those on standard input, one a line)"
+    )
+    names.set_defaults(command=_parse_names)
 
 
 def _add_user(user: argparse.ArgumentParser) -> None:

@@ -18,9 +18,13 @@ from miauflixd.auth.passwords import Cost
 from miauflixd.auth.settings import AuthSettings
 from miauflixd.catalogue.list_store import ListStore
 from miauflixd.catalogue.lists import Lists
+from miauflixd.catalogue.model import Locale, Region
+from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.catalogue.watched import Watching
 from miauflixd.catalogue.watching_store import WatchingStore
 from miauflixd.database.database import Database
+from miauflixd.sources.service import Sources
+from miauflixd.sources.settings import SourcesSettings
 from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.vault.sealing import Sealer
 from miauflixd.web.application import build
@@ -31,6 +35,8 @@ from tests.artwork_fakes import FakeArtwork
 from tests.auth_house import Clock
 from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.fakes import FakeTimetable, FakeTorrents
+from tests.library_house import Nowhere
+from tests.ready_fakes import FakePlaying, FakePreloading
 from tests.status_fakes import FakeDisk, FakeLibrary
 from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
@@ -61,6 +67,7 @@ class Doorstep:
     lists: Lists
     watching: Watching
     catalogue: FakeCatalogue
+    sources: Sources
     clock: Clock
     admin: User
     admin_token: str
@@ -110,6 +117,9 @@ class Doorstep:
             "lists": self.lists,
             "watching": self.watching,
             "scrobbling": FakeScrobbling(self.watching),
+            "sources": self.sources,
+            "playing": FakePlaying(),
+            "preloading": FakePreloading(),
             "library": FakeLibrary(),
             "artwork": FakeArtwork(),
             "trakt_accounts": NoTrakt(),
@@ -152,6 +162,16 @@ async def open_doorstep(folder: Path) -> AsyncIterator[Doorstep]:
             clock=clock,
             seconds=clock.seconds,
         ) as household,
+        Sources.open(
+            settings=SourcesSettings(),
+            database=database,
+            sealer=Sealer(MASTER_KEY),
+            titles=TitleStore(database=database, region=Region("US"), language=Locale("en")),
+            changed=_nobody_listens,
+            tunnel_http=Nowhere(),
+            host_http=Nowhere(),
+            clock=clock,
+        ) as sources,
     ):
         people: list[User] = []
         tokens: list[str] = []
@@ -176,6 +196,7 @@ async def open_doorstep(folder: Path) -> AsyncIterator[Doorstep]:
                 changed=_nobody_listens,
             ),
             catalogue=catalogue,
+            sources=sources,
             clock=clock,
             admin=people[0],
             admin_token=tokens[0],

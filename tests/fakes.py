@@ -67,7 +67,7 @@ class FakeTorrents:
         self._contents: dict[SourceId, Mapping[str, bytes]] = {}
         self._changes = Changes[SourceId]()
 
-    async def add_magnet(self, uri: str) -> SourceId:
+    async def add_magnet(self, uri: str, *, wake: bool = True) -> SourceId:
         if not uri.startswith("magnet:?xt="):
             raise BadTorrentError("This is not a magnet link")
         return self._add(uri.encode())
@@ -77,7 +77,7 @@ class FakeTorrents:
             raise BadTorrentError("An info-hash has 40 or 64 hexadecimal digits")
         return self._add(text.encode())
 
-    async def add_metainfo(self, metainfo: bytes) -> SourceId:
+    async def add_metainfo(self, metainfo: bytes, *, wake: bool = True) -> SourceId:
         if not (metainfo.startswith(b"d") and metainfo.endswith(b"e")):
             raise BadTorrentError("This is not a .torrent file")
         source_id = self._add(metainfo)

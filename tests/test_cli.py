@@ -1,5 +1,6 @@
 """The command line: what is printed where, and the exit status."""
 
+import json
 import os
 import subprocess
 import sys
@@ -103,3 +104,25 @@ def test_the_module_runs_as_the_command_does(file):
         check=True,
     )
     assert ran.stdout == f"{file}: ok\n"
+
+
+def test_names_of_releases_are_read_one_object_a_line(capsys):
+    names = ["Glass.Meridian.2021.1080p.WEB-DL.x264-GRP", "Cinder Street S02E05 720p"]
+    assert cli.main(["sources", "parse", *names]) == 0
+    film, show = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (film["name"], film["title"], film["year"]) == (names[0], "Glass Meridian", 2021)
+    assert (film["quality"], film["source_type"], film["group"]) == ("1080p", "web-dl", "GRP")
+    assert (show["title"], show["season"], show["episode"]) == ("Cinder Street", 2, 5)
+
+
+def test_names_of_releases_are_taken_from_standard_input():
+    given = b"Glass.Meridian.2021\r\n\nGlass \xff\x1b]0;x\x07 2020\n"
+    ran = subprocess.run(
+        [sys.executable, "-m", "miauflixd", "sources", "parse"],
+        input=given,
+        capture_output=True,
+        check=True,
+    )
+    printed = [json.loads(line) for line in ran.stdout.decode("ascii").splitlines()]
+    assert [one["year"] for one in printed] == [2021, 2020]
+    assert b"\x1b" not in ran.stdout

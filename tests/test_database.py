@@ -334,10 +334,13 @@ async def test_our_own_migrations_make_a_database_from_nothing(path):
 
     assert tables(path) == {
         *("meta", "schema_migration", "sources", "source_hashes", "vpn_rungs"),
+        *("web_sources", "web_files"),
         *("users", "audit", "sessions", "refresh_tokens", "purpose_keys", "stream_keys"),
         *("settings", "tasks", "task_cursors", "work", "lists", "progress", "trakt_links"),
         *("titles", "documents", "tellings", "title_names", "title_genres"),
         *("title_certifications", "genre_names"),
+        *("listings", "listing_marks", "listing_titles", "listing_torrents"),
+        *("title_searches", "directories", "directory_standings", "preloads"),
         *("seasons", "season_texts", "episodes", "episode_texts", "sqlite_sequence"),
         *(
             f"title_search{part}"

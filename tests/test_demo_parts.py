@@ -1,8 +1,12 @@
 """The parts of the demo's swarm, each by itself."""
 
+import asyncio
 import hashlib
 import os
 import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -246,6 +250,84 @@ async def test_the_tracker_answers_in_full_when_asked_to():
 async def test_the_tracker_says_what_is_wrong():
     async with Tracker.open() as tracker:
         assert await ask(tracker, port=1) == {b"failure reason": b"info_hash must have 20 bytes"}
+
+
+async def test_the_tracker_counts_without_being_joined():
+    async with Tracker.open() as tracker, ClientSession() as session:
+        await ask(tracker, info_hash=HASH, port=1, left=0)
+        url = (
+            f"{tracker.announce_url.replace('announce', 'scrape')}?{urlencode({'info_hash': HASH})}"
+        )
+        async with session.get(URL(url, encoded=True)) as answer:
+            assert lt.bdecode(await answer.read()) == {
+                b"files": {HASH: {b"complete": 1, b"downloaded": 0, b"incomplete": 0}}
+            }
+
+
+class Datagrams(asyncio.DatagramProtocol):
+    """Talks to a tracker over UDP."""
+
+    def __init__(self) -> None:
+        self._answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._answers.put_nowait(data)
+
+    async def ask(self, request: bytes) -> bytes:
+        self._transport.sendto(request)
+        async with asyncio.timeout(5):
+            return await self._answers.get()
+
+
+@asynccontextmanager
+async def over_udp(tracker: Tracker) -> AsyncIterator[Datagrams]:
+    url = URL(tracker.udp_url)
+    transport, datagrams = await asyncio.get_running_loop().create_datagram_endpoint(
+        Datagrams, remote_addr=(url.host or "", url.port or 0)
+    )
+    try:
+        yield datagrams
+    finally:
+        transport.close()
+
+
+def announce(connection: bytes, *, port: int, left: int, event: int = 2) -> bytes:
+    """Return an announce as BEP 15 has it."""
+    return (
+        connection
+        + struct.pack(">II20s20s", 1, 7, HASH, b"-XX-12345678901234567")
+        + struct.pack(">QQQIIIiH", 0, left, 0, event, 0, 0, -1, port)
+    )
+
+
+async def test_the_tracker_answers_over_udp():
+    async with Tracker.open() as tracker, over_udp(tracker) as datagrams:
+        answer = await datagrams.ask(struct.pack(">QII", 0x41727101980, 0, 7))
+        assert answer[:8] == struct.pack(">II", 0, 7)
+        connection = answer[8:]
+        await datagrams.ask(announce(connection, port=0x1234, left=0))
+        answer = await datagrams.ask(announce(connection, port=2, left=10))
+        assert answer == struct.pack(">IIIII", 1, 7, 60, 1, 1) + bytes([127, 0, 0, 1, 0x12, 0x34])
+        answer = await datagrams.ask(connection + struct.pack(">II", 2, 8) + bytes(20) + HASH)
+        assert answer == struct.pack(">IIIIIIII", 2, 8, 0, 0, 0, 1, 0, 1)
+        await datagrams.ask(announce(connection, port=2, left=10, event=3))
+        # Over HTTP it is the same register.
+        assert (await ask(tracker, info_hash=HASH, port=3, left=0))[b"incomplete"] == 0
+
+
+async def test_over_udp_what_makes_no_sense_is_refused_or_ignored():
+    async with Tracker.open() as tracker, over_udp(tracker) as datagrams:
+        connect = struct.pack(">QII", 0x41727101980, 0, 7)
+        for nothing in (b"", b"x", bytes(15)):
+            datagrams._transport.sendto(nothing)
+        stranger = await datagrams.ask(bytes(8) + struct.pack(">II", 2, 9) + HASH)
+        assert stranger == struct.pack(">II", 3, 9) + b"unknown connection"
+        connection = (await datagrams.ask(connect))[8:]
+        short = await datagrams.ask(connection + struct.pack(">II", 1, 9) + HASH)
+        assert short == struct.pack(">II", 3, 9) + b"unknown request"
 
 
 async def test_waiting_for_seeders_ends_when_they_are_there():

@@ -171,6 +171,15 @@ async def test_what_somebody_watches_is_told_to_nobody_else(client, house, libra
         (["home"], [("library", {"lists": [], "titles": [], "home": True})]),
         (["home:ben"], [("library", {"lists": [], "titles": [], "home": True})]),
         (["home:anna"], []),
+        (
+            ["sources:movie:7", "title:movie:7"],
+            [
+                (
+                    "library",
+                    {"lists": [], "titles": ["movie:7"], "home": False, "sources": ["movie:7"]},
+                )
+            ],
+        ),
         (["progress:anna:movie:7"], []),
         (["progress:ben:movie:7"], [("progress", {"title_id": "movie:7"})]),
         (["progress", "progress:", "title", "something:else", "", ":"], []),

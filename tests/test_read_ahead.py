@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from miauflixd.torrents.model import Layout, SourceFile
 from miauflixd.torrents.read_ahead import (
+    AHEAD,
     AT_ONCE,
     HEAD,
+    PRELOAD_FIRST,
     REST,
     TAIL,
     UNWANTED,
@@ -18,6 +20,7 @@ from miauflixd.torrents.read_ahead import (
     Reading,
     Wishes,
     changes,
+    heads,
     wishes,
 )
 
@@ -34,6 +37,11 @@ def reading(position: int, *, stop: int = FILM.size, rate: float = 0.0) -> Readi
 
 def wanted(now: Wishes) -> list[int]:
     return sorted(now.windows)
+
+
+def pieces_of(layout: Layout, file: SourceFile) -> list[range]:
+    """Return the pieces of a file's head and tail."""
+    return [layout.pieces_of(layout.file(index), start, stop) for index, start, stop in heads(file)]
 
 
 # --- one reader -----------------------------------------------------------------------------------
@@ -69,7 +77,7 @@ def test_once_the_window_is_here_nothing_is_urgent_and_the_rest_may_come():
 
 
 def test_while_the_near_half_has_gaps_nothing_else_is_wanted():
-    now = wishes(LAYOUT, set(), [reading(0)], heads=[FILM], rest=[FILM])
+    now = wishes(LAYOUT, set(), [reading(0)], preload=pieces_of(LAYOUT, FILM), rest=[FILM])
     assert now.hungry
     assert now.priority(COUNT - 1) == now.priority(100) == UNWANTED
 
@@ -155,7 +163,7 @@ def test_two_at_the_same_place_are_one():
 
 
 def test_of_a_film_that_nobody_reads_yet_head_and_tail_come_first():
-    now = wishes(LAYOUT, set(), [], heads=[FILM], rest=[FILM])
+    now = wishes(LAYOUT, set(), [], preload=pieces_of(LAYOUT, FILM), rest=[FILM])
     head = set(range(HEAD // MIB))
     tail = {COUNT - 2, COUNT - 1}  # the film ends five bytes short of a piece
     assert set(now.windows) == head | tail
@@ -167,7 +175,14 @@ def test_of_a_film_that_nobody_reads_yet_head_and_tail_come_first():
 def test_a_film_smaller_than_its_head_is_wanted_whole():
     small = SourceFile(index=0, name="small", size=1000, offset=500)
     layout = Layout(name="small", piece_length=2**14, total_size=1500, files=(small,))
-    assert wanted(wishes(layout, set(), [], heads=[small])) == [0]
+    assert wanted(wishes(layout, set(), [], preload=pieces_of(layout, small))) == [0]
+
+
+def test_what_will_probably_be_read_waits_behind_every_readers_window():
+    # All that is near is here, so the window shows in full.
+    now = wishes(LAYOUT, set(range(5)), [reading(0)], preload=[range(6, 100)], rest=[FILM])
+    assert [now.priority(piece) for piece in (7, 99, 150)] == [AHEAD, PRELOAD_FIRST, REST]
+    assert not now.hungry
 
 
 def test_nothing_at_all_is_wanted_when_nobody_wants_anything():
@@ -208,7 +223,11 @@ def situations(draw: Any) -> tuple[Layout, dict[str, Any], set[int]]:
         "readings": readings,
         "swarm_rate": draw(st.floats(0, 1e9)),
         "stalled": draw(st.booleans()),
-        "heads": draw(st.lists(st.sampled_from(files), max_size=2)),
+        "preload": [
+            pieces
+            for file in draw(st.lists(st.sampled_from(files), max_size=2))
+            for pieces in pieces_of(layout, file)
+        ],
         "rest": draw(st.lists(st.sampled_from(files), max_size=2)),
     }
     return layout, told, draw(st.sets(st.integers(0, layout.piece_count - 1)))
@@ -232,8 +251,9 @@ def test_nothing_is_wanted_that_no_reader_and_no_file_asks_for(situation):
     asked: set[int] = set()
     for at in told["readings"]:
         asked.update(layout.pieces_of(at.file, at.position, at.stop))
-    for file in (*told["heads"], *told["rest"]):
+    for file in told["rest"]:
         asked.update(layout.pieces_of(file, 0, file.size))
+    asked.update(*told["preload"])
     assert {piece for piece in range(layout.piece_count) if now.priority(piece)} <= asked
 
 
@@ -259,7 +279,7 @@ def test_what_is_told_leads_from_the_old_wishes_exactly_to_the_new(situation, da
         arrived,
         told["readings"][keep:],
         swarm_rate=told["swarm_rate"],
-        rest=data.draw(st.sampled_from([told["rest"], told["heads"], []])),
+        rest=data.draw(st.sampled_from([told["rest"], []])),
     )
     engine = {piece: old.priority(piece) for piece in range(layout.piece_count)}
     said = changes(old, new, arrived)

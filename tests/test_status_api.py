@@ -134,6 +134,7 @@ async def test_the_doctor_looks_at_everything(web):
         "provider_tmdb",
         "provider_archive",
         "provider_trakt",
+        "directory_archive",
         "tasks",
     ]
     assert {check["state"] for check in found.values()} == {"ok"}

@@ -121,9 +121,13 @@ class Place:
 
     @asynccontextmanager
     async def house(
-        self, *, boot_id: str = "this run of the machine", no_data_timeout: float = 0.2
+        self,
+        *,
+        boot_id: str = "this run of the machine",
+        no_data_timeout: float = 0.2,
+        engine: PaperEngine | None = None,
     ) -> AsyncIterator[tuple[Torrents, PaperEngine]]:
-        engine = PaperEngine()
+        engine = engine or PaperEngine()
         async with Database.open(self._folder / "house.sqlite3") as database:
             store = await SourceStore.open(database=database, sealer=Sealer(bytes(32)))
             async with (

@@ -20,6 +20,9 @@ from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config
 from miauflixd.database.database import Database
+from miauflixd.sources.directory_book import Build
+from miauflixd.sources.ports import Http as SourcesHttp
+from miauflixd.sources.service import Sources
 from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.vault.sealing import Sealer
 from miauflixd.web.application import build
@@ -27,6 +30,8 @@ from miauflixd.web.ports import (
     Disk,
     Endpoints,
     Images,
+    Playing,
+    Preloading,
     Timetable,
     Torrents,
     Trakt,
@@ -42,6 +47,7 @@ from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.contract import kept
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.library_house import NoErrands, Nowhere
+from tests.ready_fakes import FakePlaying, FakePreloading
 from tests.status_fakes import FakeDisk
 from tests.trakt_fake import NoTrakt
 from tests.tunnel_fakes import NoEndpoints
@@ -81,6 +87,7 @@ class Web:
     library: Shelves
     lists: Lists
     watching: Watching
+    sources: Sources
     clock: Clock
     session: aiohttp.ClientSession
     """Keeps no cookies: whoever sends some says so."""
@@ -148,6 +155,10 @@ async def open_web(
     http: Http | None = None,
     errands: Errands | None = None,
     trakt: Trakt | None = None,
+    directories: Build | None = None,
+    sources_http: SourcesHttp | None = None,
+    playing: Playing | None = None,
+    preloading: Preloading | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -168,6 +179,11 @@ async def open_web(
         http: who answers for the providers of a real catalogue; nobody when left out.
         errands: who looks up titles for it; nobody when left out.
         trakt: off when left out.
+        directories: makes directories out of their descriptions; real ones when left out.
+        sources_http: who answers for directories and for people's own addresses; nobody when left
+            out.
+        playing: makes sources of titles; finds none when left out.
+        preloading: takes what clients show; a fake's when left out.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -213,6 +229,20 @@ async def open_web(
                 changed=shelves.blackboard.note,
                 seconds=clock.seconds,
             )
+        sources = await stack.enter_async_context(
+            Sources.open(
+                settings=config.sources,
+                database=database,
+                sealer=sealer,
+                titles=shelves.titles,
+                changed=shelves.changed,
+                tunnel_http=sources_http or Nowhere(),
+                host_http=sources_http or Nowhere(),
+                clock=clock,
+                build=directories,
+            )
+        )
+        preferences.on_change("sources", sources.configure)
         whole = shelves.catalogue(errands or NoErrands())
         app = build(
             household=household,
@@ -228,6 +258,9 @@ async def open_web(
             lists=lists,
             watching=watching,
             scrobbling=shelves.scrobbling if catalogue is None else FakeScrobbling(watching),
+            sources=sources,
+            playing=playing or FakePlaying(),
+            preloading=preloading or FakePreloading(),
             trakt_accounts=trakt or NoTrakt(),
             version="1.2.3",
             settings=web,
@@ -248,6 +281,7 @@ async def open_web(
             library=shelves,
             lists=lists,
             watching=watching,
+            sources=sources,
             clock=clock,
             session=session,
             control=control,

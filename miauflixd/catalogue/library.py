@@ -57,6 +57,8 @@ class Library:
     scrobbling: Scrobbling
     forgetting: Forgetting
     blackboard: Changes[str]
+    changed: Callable[[str], None]
+    """Takes note of what others have changed: `title:movie:7`, `sources:movie:7`."""
     locale: Locale
     region: Region
 
@@ -157,6 +159,7 @@ class Library:
                 forgetting=Forgetting(titles=titles, lists=lists, watching=watching, clock=clock),
                 scrobbling=Scrobbling(titles=titles, watching=watching, trakt=trakt),
                 blackboard=blackboard,
+                changed=changed,
                 locale=locale,
                 region=Region(settings.region),
             )

@@ -7,7 +7,7 @@ that brings 120 titles changes one row, and moving one to the top renumbers noth
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 import peewee
 
@@ -76,14 +76,21 @@ class ListStore:
 
     async def beginnings(self, user_id: UserId, count: int) -> list[TitleList]:
         """Return what a user sees, each with as many of its titles as are wanted."""
-        # As many characters as so many ids may take: of a long list the rest is not even read.
-        beginning = peewee.fn.SUBSTR(_ListRow.items, 1, count * _LONGEST_ID).alias("items")
 
         def read() -> list[TitleList]:
-            rows = _ListRow.select(*_INFO, beginning).where(_seen_by(user_id))
+            rows = _ListRow.select(*_INFO, _beginning(count)).where(_seen_by(user_id))
             return [
                 TitleList(info=_info(row), ids=_ids(row.items.split(" ")[:count])) for row in rows
             ]
+
+        return await self._database.run(read)
+
+    async def all_beginnings(self, count: int) -> list[tuple[TitleId, ...]]:
+        """Return as many titles as are wanted of each list that there is."""
+
+        def read() -> list[tuple[TitleId, ...]]:
+            rows = _ListRow.select(_beginning(count))
+            return [_ids(row.items.split(" ")[:count]) for row in rows]
 
         return await self._database.run(read)
 
@@ -201,6 +208,11 @@ class ListStore:
             return slugs
 
         return await self._database.run(remove)
+
+
+def _beginning(count: int) -> Any:
+    # As many characters as so many ids may take: of a long list the rest is not even read.
+    return peewee.fn.SUBSTR(_ListRow.items, 1, count * _LONGEST_ID).alias("items")
 
 
 def _seen_by(user_id: UserId) -> peewee.Expression:

@@ -356,6 +356,35 @@ class Title:
     """When it last did."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Particulars:
+    """What tells a movie or an episode from all others; for those who look for it elsewhere."""
+
+    id: TitleId
+    """Of a movie that turned out to be another one, that one's."""
+    show: TitleId | None
+    """Whose episode it is."""
+    titles: tuple[str, ...]
+    """Of the movie or show, in all languages that are known; the house's first."""
+    year: int | None
+    """Of the movie, or of the show's first episode."""
+    ids: OutsideIds
+    """Of the movie or show."""
+    original_language: str
+    """ISO 639-1; empty: nobody says."""
+    runtime: int | None
+    """Seconds."""
+    released: date | None = None
+    """The movie, in the cinema; or the show's first episode."""
+    season: int | None = None
+    episode: int | None = None
+    absolute: int | None = None
+    """Counted from the first of the first season, where all seasons before are known."""
+    aired: date | None = None
+    daily: bool = False
+    """Whether the show's episodes are rather known by their dates."""
+
+
 # --- what somebody sees ---------------------------------------------------------------------------
 
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from miauflixd.catalogue import browsing, card_rows, season_rows, title_rows, whole_titles
+from miauflixd.catalogue import (
+    browsing,
+    card_rows,
+    particular_rows,
+    season_rows,
+    title_rows,
+    whole_titles,
+)
 from miauflixd.catalogue.browsing import Place, Query
 from miauflixd.catalogue.model import (
     Card,
@@ -19,6 +26,7 @@ from miauflixd.catalogue.model import (
     Locale,
     NoTitleError,
     OutsideIds,
+    Particulars,
     ProviderName,
     Region,
     SeasonFacts,
@@ -194,21 +202,43 @@ class TitleStore:
 
         return await self._database.run(forget)
 
-    async def set_available(self, ids: Collection[TitleId], *, available: bool) -> None:
-        """Note whether something is known that these can be played from."""
+    async def set_available(
+        self, ids: Collection[TitleId], *, available: bool
+    ) -> Collection[TitleId]:
+        """Note whether something is known that these can be played from.
 
-        def write() -> None:
-            for table, numbers in (
-                ("titles", [*self._numbers(ids).values()]),
-                ("episodes", _episodes(ids)),
-            ):
-                self._database.execute(
-                    f"UPDATE {table} SET available = ? WHERE available <> ?"  # noqa: S608 -- of two
-                    " AND id IN (SELECT value FROM json_each(?))",
-                    (available, available, json.dumps(numbers)),
-                )
+        A show is available while one of its episodes is.
 
-        await self._database.run(write)
+        Returns:
+            Those of which it was not known, shows included.
+        """
+
+        def write() -> list[TitleId]:
+            episodes = json.dumps(_episodes(ids))
+            changed = [
+                *self._ids(
+                    "UPDATE titles SET available = ? WHERE available <> ?"
+                    " AND id IN (SELECT value FROM json_each(?)) RETURNING kind, id",
+                    (available, available, json.dumps([*self._numbers(ids).values()])),
+                ),
+                *self._ids(
+                    "UPDATE episodes SET available = ? WHERE available <> ?"
+                    " AND id IN (SELECT value FROM json_each(?)) RETURNING 'episode', id",
+                    (available, available, episodes),
+                ),
+            ]
+            there = "EXISTS (SELECT 1 FROM episodes e WHERE e.title_id = titles.id AND e.available)"
+            return [
+                *changed,
+                *self._ids(
+                    f"UPDATE titles SET available = {there} WHERE available <> {there}"  # noqa: S608 -- as above
+                    " AND id IN (SELECT title_id FROM episodes"
+                    " WHERE id IN (SELECT value FROM json_each(?))) RETURNING kind, id",
+                    (episodes,),
+                ),
+            ]
+
+        return await self._database.run(write)
 
     # --- what people see --------------------------------------------------------------------------
 
@@ -481,6 +511,26 @@ class TitleStore:
 
         return await self._database.run(read)
 
+    async def particulars(self, title: TitleId) -> Particulars:
+        """Return what to look for a movie or an episode by.
+
+        Raises:
+            NoTitleError: there is no such one; a show is not looked for as a whole.
+        """
+        return await self._database.run(
+            lambda: particular_rows.read(self._database, self._place_of(title), self._language)
+        )
+
+    async def season_mates(self, episode: TitleId) -> Sequence[Particulars]:
+        """Return all known episodes of an episode's season, itself too, in their order.
+
+        Raises:
+            NoTitleError: there is no such one.
+        """
+        return await self._database.run(
+            lambda: particular_rows.season(self._database, episode, self._language)
+        )
+
     async def counts(self) -> Counts:
         """Return how much there is."""
 
@@ -498,6 +548,12 @@ class TitleStore:
 
     def _reader(self, locale: Locale) -> Reader:
         return Reader(wanted=locale, house=self._language)
+
+    def _place_of(self, title: TitleId) -> TitleId:
+        """Return the id of what a title may have turned out to be."""
+        if title.kind is Kind.EPISODE:
+            return title
+        return TitleId(title.kind, self._number(title))
 
     def _ids(self, statement: str, values: Sequence[object]) -> Sequence[TitleId]:
         rows = self._database.execute(statement, values)

@@ -42,6 +42,7 @@ AT_ONCE = frozenset[KeyPath](
         ("catalogue", "archive"),
         ("catalogue", "archive_wider"),
         ("catalogue", "artwork_quota"),
+        ("sources", "archive"),
         ("log", "level"),
     }
 )

@@ -8,6 +8,7 @@ from miauflixd.auth.settings import AuthSettings
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.database.settings import StorageSettings
 from miauflixd.jobs.settings import JobsSettings
+from miauflixd.sources.settings import SourcesSettings
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.tunnel.settings import TunnelSettings
 from miauflixd.web.settings import WebSettings
@@ -44,6 +45,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     vpn: TunnelSettings = TunnelSettings()
     auth: AuthSettings = AuthSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
+    sources: SourcesSettings = SourcesSettings()
     jobs: JobsSettings = JobsSettings()
     storage: StorageSettings = StorageSettings()
     service: ServiceSettings = ServiceSettings()

@@ -15,7 +15,8 @@ _PORTS = range(1, 2**16)
 _DEFAULT_WANTED = 50
 """Peers that are told when nobody says how many, BEP 3's custom."""
 
-_MOST_WANTED = 200
+MOST_WANTED = 200
+"""Peers that are told at most: more than one can talk to."""
 
 _FORGOTTEN_AFTER = 2
 """Intervals without a word after which a peer is gone: one may be lost."""
@@ -72,7 +73,7 @@ def parse(query: Mapping[str, str]) -> Announce:
         is_complete=query.get("event") == "completed" or _number(query, "left", default=1) == 0,
         is_leaving=query.get("event") == "stopped",
         # Some clients say -1 for "as you like".
-        wanted=min(wanted, _MOST_WANTED) if wanted >= 0 else _DEFAULT_WANTED,
+        wanted=min(wanted, MOST_WANTED) if wanted >= 0 else _DEFAULT_WANTED,
         compact=query.get("compact", "1") != "0",
     )
 

@@ -223,6 +223,9 @@ mode = "off"
 [catalogue]
 archive = false
 
+[sources]
+archive = false
+
 [service]
 user = ""
 

@@ -65,6 +65,34 @@ class Inspect(Message, frozen=True):
     metainfo: bytes
 
 
+class FetchMetadata(Message, frozen=True):
+    """Join a swarm for what it holds and nothing else, and leave it once that is known.
+
+    Answered by `Metadata`, `Rejected` or `Displaced`. Nothing is written to the disk. Given again
+    with the same id, the trackers of the other link are asked as well.
+    """
+
+    torrent_id: str
+    uri: str
+
+
+class Scrape(Message, frozen=True):
+    """Ask every tracker of a magnet link how many are in the swarm, without joining it.
+
+    Through the torrent that is here already, if there is one. Answered by `Scraped`, again and
+    again until nothing is pending; or until `Drop`.
+    """
+
+    torrent_id: str
+    uri: str
+
+
+class Drop(Message, frozen=True):
+    """Forget a `FetchMetadata` or a `Scrape`: nobody waits any more. There is no answer."""
+
+    torrent_id: str
+
+
 class AddMetainfo(Message, frozen=True):
     """Join a swarm whose `.torrent` file is at hand."""
 
@@ -132,6 +160,9 @@ Command = (
     | OpenSocket
     | AddMagnet
     | Inspect
+    | FetchMetadata
+    | Scrape
+    | Drop
     | AddMetainfo
     | Remove
     | Prioritize
@@ -199,6 +230,24 @@ class Metadata(Message, frozen=True):
     files: list[File]
     metainfo: bytes
     """The `.torrent` file, bencoded."""
+
+
+class Displaced(Message, frozen=True):
+    """`FetchMetadata` has come to its end: a torrent with the same content is here to stay."""
+
+    torrent_id: str
+
+
+class Scraped(Message, frozen=True):
+    """What the trackers have said so far: the whole truth, replacing any earlier."""
+
+    torrent_id: str
+    seeders: int | None
+    """As many as the tracker knows that knows most; `None` as long as none has answered."""
+    leechers: int | None
+    """As the same tracker says."""
+    pending: int
+    """How many trackers have said nothing yet; 0: there will be no more."""
 
 
 class Pieces(Message, frozen=True):
@@ -278,6 +327,8 @@ Event = (
     | ExternalAddress
     | Rejected
     | Metadata
+    | Displaced
+    | Scraped
     | Pieces
     | PiecesFinished
     | HashFailed

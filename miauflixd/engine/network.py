@@ -44,6 +44,7 @@ class Network:
         self._up = False
         self._generation = 0
         self._address: str | None = None
+        self._listening: set[tuple[str, int]] = set()
         self._calmings: list[asyncio.TimerHandle] = []
         # Nothing listens yet, and there is no torrent: there was nothing to be said up to here.
         session.pause()
@@ -52,6 +53,8 @@ class Network:
         """Take over limits, and listen elsewhere if that has changed: at once, and say so."""
         moved = configure.listen != self._configure.listen
         self._configure = configure
+        if moved:
+            self._listening.clear()
         self._session.apply_settings(tuning.limits(configure, up=self._up))
         if moved and self._up:
             self._announce(handles)
@@ -74,6 +77,16 @@ class Network:
         for timer in self._calmings:
             timer.cancel()
 
+    @property
+    def sockets(self) -> int:
+        """On how many addresses we listen, as far as libtorrent has told."""
+        return len(self._listening)
+
+    def on_listening(self, alert: lt.listen_succeeded_alert) -> None:
+        """Note an address that libtorrent listens on."""
+        if alert.socket_type == lt.socket_type_t.tcp:
+            self._listening.add((alert.address, alert.port))
+
     def on_external_address(self, address: str | None) -> None:
         """Note what others say our address is, and pass it on if that is new."""
         if address != self._address:
@@ -81,6 +94,7 @@ class Network:
             self._emit(ExternalAddress(address=address))
 
     def _close(self) -> None:
+        self._listening.clear()
         # The sockets first: a torrent that is paused says goodbye to its trackers, through them.
         self._session.apply_settings(tuning.limits(self._configure, up=False))
         self._session.pause()
@@ -98,6 +112,7 @@ class Network:
         Pausing would disconnect, too, but tell the trackers that we stopped, and they believe it.
         """
         connected = [(handle, _peers(handle)) for handle in handles]
+        self._listening.clear()
         # Without sockets, for a torrent that is paused says goodbye to its trackers.
         self._session.apply_settings(tuning.limits(self._configure, up=False))
         self._session.pause()

@@ -7,6 +7,7 @@ found is believed only if its hash says so.
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,11 +18,22 @@ import libtorrent as lt
 
 from miauflixd.engine import metainfo as metainfos
 
+logger = logging.getLogger(__name__)
+
 _LEAF = 2**14
 """Bytes under one leaf of a v2 hash tree (BEP 52)."""
 
 _CHUNK = 2**20
 """Bytes read at a time, a multiple of a leaf: a piece of 64 MiB is never whole in memory."""
+
+
+def read_resume_data(data: bytes) -> lt.add_torrent_params | None:
+    """Return what was saved, if it can be read."""
+    try:
+        return lt.read_resume_data(data)
+    except RuntimeError:
+        logger.warning("Resume data cannot be read; what is on the disk is found by its hashes")
+        return None
 
 
 def missing_but_present(metainfo: bytes, have: Sequence[bool], save_path: Path) -> list[int]:

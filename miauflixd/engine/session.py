@@ -12,26 +12,30 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self, assert_never
 
 import libtorrent as lt
 
 from miauflixd.engine import metainfo, recovery, sockets, tuning
+from miauflixd.engine.description import information, metadata_of, progress_of, to_bits
+from miauflixd.engine.errands import Errands
+from miauflixd.engine.guests import InfoHashes, Occupant, info_hashes
 from miauflixd.engine.messages import (
     AddMagnet,
     AddMetainfo,
     Command,
     Configure,
     ConnectPeer,
+    Drop,
+    FetchMetadata,
     HashFailed,
     Inspect,
-    Metadata,
     OpenSocket,
     Pieces,
     PiecesFinished,
     Prioritize,
-    Progress,
     ProgressReport,
     Rejected,
     Remove,
@@ -41,6 +45,7 @@ from miauflixd.engine.messages import (
     RetryStorage,
     Saved,
     SaveResumeData,
+    Scrape,
     SetHunger,
     SetNetwork,
     Started,
@@ -68,29 +73,15 @@ _METADATA_PRIORITIES = 2**16
 Without it libtorrent asks for random pieces in the milliseconds until the house says what it wants.
 """
 
-_STATES = {
-    lt.torrent_status.states.checking_files: "checking",
-    lt.torrent_status.states.checking_resume_data: "checking",
-    lt.torrent_status.states.downloading_metadata: "metadata",
-    lt.torrent_status.states.downloading: "downloading",
-    lt.torrent_status.states.finished: "idle",
-    lt.torrent_status.states.seeding: "seeding",
-}
-
-
 TorrentCommand = Prioritize | ConnectPeer | Reread | RetryStorage | Remove
 """Commands to a torrent that is there."""
 
 
-@dataclass(kw_only=True)
-class _Torrent:
+@dataclass(kw_only=True, eq=False)
+class _Torrent(Occupant):
     """What the session knows about one torrent."""
 
-    torrent_id: str
-    handle: lt.torrent_handle | None = None
-    """Absent until libtorrent has taken the torrent."""
     has_metadata: bool = False
-    removing: bool = False
     changed: bool = False
     """There is something to save."""
     pending: list[TorrentCommand] = field(default_factory=list)
@@ -121,6 +112,12 @@ class Session:
         self._session = lt.session(parameters)
         self._session.set_peer_class_filter(tuning.everybody_is_limited())
         self._network = Network(session=self._session, configure=configure, emit=emit)
+        self._errands = Errands(
+            session=self._session,
+            emit=emit,
+            source_of=self._torrent_of,
+            roads=lambda: self._network.sockets,
+        )
         emit(Started(libtorrent_version=lt.__version__))
 
     @classmethod
@@ -155,13 +152,13 @@ class Session:
 
     # --- commands ---------------------------------------------------------------------------------
 
-    def handle(self, command: Command) -> None:
+    def handle(self, command: Command) -> None:  # noqa: C901 - a table of commands, nothing else
         """Do what the house asks; the outcome arrives as events."""
         match command:
             case Configure():
-                self._network.configure(command, self._handles())
+                self._network.configure(command, self._talking())
             case SetNetwork():
-                self._network.set(command, self._handles())
+                self._network.set(command, self._talking())
             case OpenSocket():
                 sockets.hand_over(command, self._emit)
             case SetHunger(hungry=hungry):
@@ -172,7 +169,9 @@ class Session:
                 self._tell_when_saved()
             case Inspect():
                 if (parameters := self._load(command)) is not None:
-                    self._tell_metadata(command.torrent_id, parameters, command.metainfo)
+                    self._emit(metadata_of(command.torrent_id, parameters, command.metainfo))
+            case FetchMetadata() | Scrape() | Drop():
+                self._errands.handle(command)
             case AddMagnet():
                 self._add_magnet(command)
             case AddMetainfo():
@@ -235,24 +234,25 @@ class Session:
         metainfo.ask_only_trackers(parameters)
         parameters.renamed_files = metainfo.opaque_names_ahead()
         parameters.piece_priorities = [0] * _METADATA_PRIORITIES
-        self._add(_Torrent(torrent_id=command.torrent_id), parameters, command.save_path)
+        torrent = _torrent(command.torrent_id, parameters, has_metadata=False)
+        self._add(torrent, parameters, command.save_path)
 
     def _add_metainfo(self, command: AddMetainfo) -> None:
         if (parameters := self._load(command)) is None:
             return
-        information = _information(parameters)
-        torrent = _Torrent(torrent_id=command.torrent_id, has_metadata=True)
+        torrent_info = information(parameters)
+        torrent = _torrent(command.torrent_id, parameters, has_metadata=True)
         self._torrents[command.torrent_id] = torrent
-        parameters.renamed_files = metainfo.opaque_names(information)
+        parameters.renamed_files = metainfo.opaque_names(torrent_info)
         if command.seed:
             # No priorities: a torrent that does not want all of itself leaves seed mode.
             parameters.flags |= lt.torrent_flags.seed_mode
             self._add(torrent, parameters, command.save_path)
             return
-        parameters.piece_priorities = [0] * information.num_pieces()
-        have = [False] * information.num_pieces()
+        parameters.piece_priorities = [0] * torrent_info.num_pieces()
+        have = [False] * torrent_info.num_pieces()
         if command.resume_data is not None:
-            resumed = _read_resume_data(command.resume_data)
+            resumed = recovery.read_resume_data(command.resume_data)
             if resumed is not None:
                 parameters.peers = resumed.peers
                 parameters.total_uploaded = resumed.total_uploaded
@@ -303,7 +303,7 @@ class Session:
         # The last component is our id: it is how the answering alert is recognised.
         parameters.save_path = save_path
         self._torrents[torrent.torrent_id] = torrent
-        self._session.async_add_torrent(parameters)
+        self._errands.make_way(torrent.hashes, partial(self._session.async_add_torrent, parameters))
 
     # --- alerts -----------------------------------------------------------------------------------
 
@@ -339,11 +339,19 @@ class Session:
         if isinstance(alert, lt.state_update_alert):
             self._on_state_update(alert)
             return
+        if isinstance(alert, lt.torrent_conflict_alert):
+            self._errands.on_conflict(alert)
+            return
+        if self._errands.take(alert):
+            return
         if isinstance(alert, lt.add_torrent_alert):
             self._on_added(alert)
             return
         if isinstance(alert, lt.external_ip_alert):
             self._network.on_external_address(alert.external_address)
+            return
+        if isinstance(alert, lt.listen_succeeded_alert):
+            self._network.on_listening(alert)
             return
         if isinstance(alert, lt.listen_failed_alert):
             logger.warning("Peers cannot reach us: %s", alert.message())
@@ -368,6 +376,8 @@ class Session:
                 self._emit(HashFailed(torrent_id=torrent.torrent_id, piece=alert.piece_index))
             case lt.file_error_alert():
                 self._on_storage_failed(torrent, alert)
+            case lt.scrape_reply_alert() | lt.scrape_failed_alert():
+                self._errands.on_source_scraped(torrent, alert)
             case lt.torrent_removed_alert():
                 self._forget(torrent)
             case _:
@@ -380,6 +390,7 @@ class Session:
             return
         if alert.error.value():
             del self._torrents[torrent_id]
+            self._errands.on_source_gone(torrent)
             self._emit(Rejected(torrent_id=torrent_id, detail=alert.error.message()))
             return
         torrent.handle = alert.handle
@@ -387,6 +398,7 @@ class Session:
         pending, torrent.pending = torrent.pending, []
         for command in pending:
             self._handle_for(torrent, alert.handle, command)
+        self._errands.on_source_ready(torrent, alert.handle)
 
     def _on_resume_data(self, torrent: _Torrent, parameters: lt.add_torrent_params) -> None:
         self._saving -= 1
@@ -413,28 +425,10 @@ class Session:
             self._emit(Rejected(torrent_id=torrent.torrent_id, detail=str(error)))
             return
         torrent.has_metadata = True
-        for index, name in metainfo.opaque_names(_information(checked)).items():
+        torrent.hashes = info_hashes(checked)
+        for index, name in metainfo.opaque_names(information(checked)).items():
             handle.rename_file(index, name)
-        self._tell_metadata(torrent.torrent_id, checked, encoded)
-
-    def _tell_metadata(
-        self, torrent_id: str, parameters: lt.add_torrent_params, encoded: bytes
-    ) -> None:
-        information = _information(parameters)
-        name, piece_length, total_size, files = metainfo.describe(information)
-        v1, v2 = metainfo.info_hashes(information)
-        self._emit(
-            Metadata(
-                torrent_id=torrent_id,
-                name=name,
-                info_hash_v1=v1,
-                info_hash_v2=v2,
-                piece_length=piece_length,
-                total_size=total_size,
-                files=files,
-                metainfo=encoded,
-            )
-        )
+        self._emit(metadata_of(torrent.torrent_id, checked, encoded))
 
     def _on_storage_failed(self, torrent: _Torrent, alert: lt.file_error_alert) -> None:
         full = alert.error.value() in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -450,23 +444,11 @@ class Session:
             if torrent is None:
                 continue
             if status.pieces:
-                self._emit(Pieces(torrent_id=torrent.torrent_id, have=_to_bits(status.pieces)))
+                self._emit(Pieces(torrent_id=torrent.torrent_id, have=to_bits(status.pieces)))
             down, up = torrent.downloading, torrent.uploading
             down.look(status.total_payload_download, status.all_time_download, now)
             up.look(status.total_payload_upload, status.all_time_upload, now)
-            report.append(
-                Progress(
-                    torrent_id=torrent.torrent_id,
-                    state=_STATES.get(status.state, "checking"),
-                    download_rate=down.rate,
-                    upload_rate=up.rate,
-                    downloaded=down.total,
-                    uploaded=up.total,
-                    peers=status.num_peers,
-                    seeds=status.num_seeds,
-                    known_peers=status.list_peers,
-                )
-            )
+            report.append(progress_of(torrent.torrent_id, status, down, up))
         if report:
             self._emit(ProgressReport(torrents=report))
 
@@ -474,6 +456,7 @@ class Session:
         self._torrents.pop(torrent.torrent_id, None)
         if torrent.handle is not None:
             self._by_handle.pop(torrent.handle, None)
+        self._errands.on_source_gone(torrent)
         self._emit(Removed(torrent_id=torrent.torrent_id))
 
     def _reread_all(self) -> None:
@@ -483,6 +466,17 @@ class Session:
     def _handles(self) -> list[lt.torrent_handle]:
         """Return the handles that are good: one of a torrent that is removed ends any moment."""
         return [handle for handle, torrent in self._by_handle.items() if not torrent.removing]
+
+    def _talking(self) -> list[lt.torrent_handle]:
+        """Return the same, and those that are here only to ask peers something."""
+        return self._handles() + self._errands.handles
+
+    def _torrent_of(self, hashes: InfoHashes) -> _Torrent | None:
+        """Return the torrent that has one of these info-hashes, unless it is just going."""
+        return next(
+            (one for one in self._torrents.values() if one.hashes & hashes and not one.removing),
+            None,
+        )
 
     # --- what time brings -------------------------------------------------------------------------
 
@@ -513,25 +507,10 @@ class Session:
             self._emit(Saved())
 
 
-def _information(parameters: lt.add_torrent_params) -> lt.torrent_info:
-    """Return what `metainfo.load` always fills in, though its type cannot say so."""
-    if parameters.ti is None:
-        raise TypeError("parameters without metadata")
-    return parameters.ti
-
-
-def _read_resume_data(data: bytes) -> lt.add_torrent_params | None:
-    try:
-        return lt.read_resume_data(data)
-    except RuntimeError:
-        logger.warning("Resume data cannot be read; what is on the disk is found by its hashes")
-        return None
-
-
-def _to_bits(pieces: list[bool]) -> bytes:
-    """Return a bit for each piece, the first in the highest bit of the first byte."""
-    if not pieces:
-        return b""
-    size = -(-len(pieces) // 8)
-    digits = "".join("1" if piece else "0" for piece in pieces)
-    return int(digits.ljust(size * 8, "0"), 2).to_bytes(size, "big")
+def _torrent(torrent_id: str, parameters: lt.add_torrent_params, *, has_metadata: bool) -> _Torrent:
+    return _Torrent(
+        torrent_id=torrent_id,
+        hashes=info_hashes(parameters),
+        trackers=set(parameters.trackers),
+        has_metadata=has_metadata,
+    )

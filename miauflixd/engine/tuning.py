@@ -23,6 +23,7 @@ ALERTS = (
     | lt.alert.category_t.status_notification
     | lt.alert.category_t.storage_notification
     | lt.alert.category_t.piece_progress_notification
+    | lt.alert.category_t.tracker_notification  # answers to scrapes; announces are few
 )
 """Only alerts that are asked for ever arrive; block progress would be 64 per MiB."""
 

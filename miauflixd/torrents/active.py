@@ -43,6 +43,8 @@ class ActiveTorrent:
     failure: str | None = None
     stalled: bool = False
     """Somebody waits for a piece, and for seconds nothing has come."""
+    only_preloaded: bool = False
+    """It is here for a preload, and nobody has asked for it otherwise."""
     leaving: bool = False
     """The engine was told to let go of it."""
     removed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,7 +54,7 @@ class ActiveTorrent:
     """On the loop's clock."""
     wishes: Wishes = field(default_factory=Wishes)
     _positions: set[Position] = field(default_factory=set)
-    _heads: list[SourceFile] = field(default_factory=list)
+    _preload: tuple[range, ...] = ()
     _rest: list[SourceFile] = field(default_factory=list)
     _timer: asyncio.TimerHandle | None = None
 
@@ -68,10 +70,11 @@ class ActiveTorrent:
         """Files that are read, or were lately."""
         return self._rest
 
-    def preload(self, file: SourceFile) -> None:
-        """Fetch what a player reads first."""
-        if file not in self._heads:
-            self._heads.append(file)
+    def preload(self, pieces: tuple[range, ...], *, wanted: bool) -> None:
+        """Fetch these when nobody waits, if they are wanted now; they replace the last ones."""
+        pieces = pieces if wanted else ()
+        if pieces != self._preload:
+            self._preload = pieces
             self.replan()
 
     def enter(self, position: Position) -> None:
@@ -126,7 +129,7 @@ class ActiveTorrent:
             readings,
             swarm_rate=self.progress.download_rate if self.progress else 0.0,
             stalled=self.stalled,
-            heads=self._heads,
+            preload=self._preload,
             rest=self._rest,
         )
 

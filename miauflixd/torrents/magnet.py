@@ -11,7 +11,7 @@ parts, and nothing else gets through. Left out on purpose:
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
@@ -26,6 +26,10 @@ _TRACKER_LIMIT = 2048
 
 _NAME_LIMIT = 255
 """Characters; no file system takes a longer name."""
+
+_V1_SIZE = 20
+_V2_SIZE = 32
+"""Bytes of the info-hashes."""
 
 _HEX_V1 = re.compile(r"[0-9A-Fa-f]{40}")
 _BASE32_V1 = re.compile(r"[2-7A-Za-z]{32}")
@@ -107,6 +111,24 @@ def from_info_hash(text: str) -> Magnet:
         return _magnet(v1, None, name=None, trackers=())
     raise BadTorrentError(
         "This is not an info-hash: one has 40 or 64 hexadecimal digits, or 32 characters of base32"
+    )
+
+
+def from_hash(info_hash: bytes, *, trackers: Iterable[str] = ()) -> Magnet:
+    """Return the link of an info-hash, of either version, with the trackers that can be used.
+
+    Raises:
+        BadTorrentError: it is not an info-hash.
+    """
+    if len(info_hash) not in (_V1_SIZE, _V2_SIZE):
+        raise BadTorrentError("An info-hash has 20 or 32 bytes")
+    is_v1 = len(info_hash) == _V1_SIZE
+    usable = dict.fromkeys(tracker for tracker in trackers if _is_usable(tracker))
+    return _magnet(
+        info_hash if is_v1 else None,
+        None if is_v1 else info_hash,
+        name=None,
+        trackers=tuple(usable)[:_TRACKER_COUNT],
     )
 
 

@@ -1,7 +1,7 @@
 """What the engine says of a torrent's contents, in the words of sources. No I/O."""
 
 from miauflixd.engine.messages import Metadata
-from miauflixd.torrents.model import Layout, SourceFile
+from miauflixd.torrents.model import Fetched, Layout, SourceFile
 
 
 def hashes_of(metadata: Metadata) -> list[bytes]:
@@ -20,4 +20,16 @@ def layout_of(metadata: Metadata) -> Layout:
             SourceFile(index=file.index, name=file.path, size=file.size, offset=file.offset)
             for file in metadata.files
         ),
+    )
+
+
+def fetched(metadata: Metadata) -> Fetched:
+    """Return the same for whoever has no source of it."""
+    layout = layout_of(metadata)
+    return Fetched(
+        metainfo=metadata.metainfo,
+        info_hashes=tuple(hashes_of(metadata)),
+        name=layout.name,
+        files=layout.files,
+        total_size=layout.total_size,
     )

@@ -145,3 +145,27 @@ class Source:
     """How many are reading from it right now."""
     available: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     """For each file that is read, or was lately: spans of its bytes that can be read at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """What a torrent holds, as its peers or a `.torrent` file say."""
+
+    metainfo: bytes
+    """The `.torrent` file."""
+    info_hashes: tuple[bytes, ...]
+    """One of 20 bytes (v1), one of 32 (v2), or both, in this order."""
+    name: str
+    files: tuple[SourceFile, ...]
+    total_size: int
+    """Bytes, padding included."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Swarm:
+    """How many share a torrent."""
+
+    seeders: int
+    leechers: int
+    at: datetime
+    """When somebody who knows has said so."""

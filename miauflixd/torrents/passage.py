@@ -1,7 +1,7 @@
 """What torrents and tunnel have to know of each other, carried from one to the other."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import msgspec
@@ -52,12 +52,24 @@ class Passage:
         engine: EngineProcess,
         settings: TorrentsSettings,
         ask_for_port: bool,
+        activity: Callable[[], Activity],
     ) -> None:
+        """Carry nothing yet.
+
+        Args:
+            tunnel: the way out.
+            torrents: what takes it.
+            engine: the same.
+            settings: of the engine.
+            ask_for_port: whether peers are to reach us.
+            activity: returns how much depends on the way, of torrents and of others.
+        """
         self._tunnel = tunnel
         self._torrents = torrents
         self._engine = engine
         self._settings = settings
         self._ask_for_port = ask_for_port
+        self._activity = activity
         self._port: int | None = None
         self._ports = PortForwarding(opener=engine, on_port=self._on_port)
 
@@ -91,7 +103,7 @@ class Passage:
     async def _tell_tunnel(self) -> None:
         seen = None
         while True:
-            self._tunnel.set_activity(self._torrents.activity)
+            self._tunnel.set_activity(self._activity())
             # What the swarm said of an earlier server is old news, and stays unsaid.
             if (address := self._torrents.external_address) != seen:
                 seen = address

@@ -8,8 +8,9 @@ little is under way at that moment. The rules (docs/decisions/0006-read-ahead.md
   wanted: a fraction of a second of what the swarm gives, whatever a piece's size.
 - Unless nothing comes at all: then nobody in the swarm has just these pieces now, and whatever the
   others have is wanted too.
-- Once every near half is there, the whole windows are wanted, and last of all the rest of the files
-  that are read: a swarm of which nothing else is wanted stalls at the window's edge.
+- Once every near half is there, the whole windows are wanted, then what will probably be read soon,
+  and last of all the rest of the files that are read: a swarm of which nothing else is wanted
+  stalls at the window's edge.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -22,6 +23,8 @@ AT_ONCE = 7
 NEXT = 6
 SOON = 5
 AHEAD = 4
+PRELOAD_FIRST = 3
+PRELOAD = 2
 REST = 1
 UNWANTED = 0
 
@@ -98,7 +101,7 @@ def wishes(
     *,
     swarm_rate: float = 0.0,
     stalled: bool = False,
-    heads: Iterable[SourceFile] = (),
+    preload: Iterable[range] = (),
     rest: Iterable[SourceFile] = (),
 ) -> Wishes:
     """Return what is wanted.
@@ -109,8 +112,8 @@ def wishes(
         readings: where each reader is.
         swarm_rate: bytes per second that come in at present.
         stalled: somebody waits, and nothing comes.
-        heads: files that will probably be read soon: their head and tail come first of what nobody
-            waits for.
+        preload: pieces that will probably be read soon, in order of their weight: they come first
+            of what nobody waits for.
         rest: files that are wanted as a whole.
     """
     windows = [
@@ -137,12 +140,18 @@ def wishes(
             hungry=True,
         )
     wanted = [(piece, AHEAD) for _, missing in windows for piece in missing]
-    for file in heads:
-        head = layout.pieces_of(file, 0, min(HEAD, file.size))
-        tail = layout.pieces_of(file, max(0, file.size - TAIL), file.size)
-        wanted += [(piece, NEXT) for piece in _missing(head, have)]
-        wanted += [(piece, SOON) for piece in _missing(tail, have)]
+    for number, pieces in enumerate(preload):
+        priority = PRELOAD if number else PRELOAD_FIRST
+        wanted += [(piece, priority) for piece in _missing(pieces, have)]
     return Wishes(windows=_highest(wanted), rest=everything)
+
+
+def heads(file: SourceFile) -> tuple[tuple[int, int, int], ...]:
+    """Return what a player reads first of a file: its index and bytes, at its head and tail."""
+    return (
+        (file.index, 0, min(HEAD, file.size)),
+        (file.index, max(0, file.size - TAIL), file.size),
+    )
 
 
 def _missing(pieces: range, have: Container[int]) -> list[int]:

@@ -6,11 +6,12 @@ import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from miauflixd.errors import StorageFullError, TimedOutError, UnavailableError
-from miauflixd.torrents.active import ActiveTorrent, Position
+from miauflixd.errors import TimedOutError, UnavailableError
+from miauflixd.torrents.active import Position
 from miauflixd.torrents.model import Layout, SourceFile
-from miauflixd.torrents.road import Road
+from miauflixd.torrents.pieces import Pieces
 
 _SPAN_MINIMUM = 2**20
 """Bytes of a reader's first span, and of all spans of a slow client.
@@ -18,7 +19,7 @@ _SPAN_MINIMUM = 2**20
 A reader's position, and with it its window, moves at this grain.
 """
 
-_SPAN_MAXIMUM = 128 * 2**20
+SPAN_MAXIMUM = 128 * 2**20
 """Bytes of a span for the fastest client: with 8 MiB it got a sixth less than nginx gives it."""
 
 _QUICK = 0.05
@@ -26,12 +27,6 @@ _QUICK = 0.05
 
 _SLOW = 0.25
 """Seconds of sending after which the next span is of the first one's length again."""
-
-_SUSPICIOUS_AFTER = 5.0
-"""Seconds of waiting for one piece after which something must be wrong.
-
-One of 17 starts in a test never reported a piece that was there.
-"""
 
 _RATE_WEIGHT = 0.2
 """Of the latest span in the running mean of a reader's rate."""
@@ -44,7 +39,7 @@ _FETCH = 8 * 2**20
 
 
 class NoDataError(TimedOutError):
-    """The swarm gave nothing for too long."""
+    """The swarm, or a file's server, gave nothing for too long."""
 
     code = "no_data"
 
@@ -64,33 +59,72 @@ class Span:
     length: int
 
 
+class Content(Protocol):
+    """What a reader reads from, wherever its bytes come from."""
+
+    @property
+    def pieces(self) -> Pieces:
+        """Those that may be sent."""
+        ...
+
+    def enter(self, position: Position) -> None:
+        """Have what this reader needs come first, from now on."""
+        ...
+
+    def leave(self, position: Position) -> None:
+        """Forget a reader."""
+        ...
+
+    def moved(self) -> None:
+        """Note that some reader went on."""
+        ...
+
+    async def wait_for_data(self, at: Position, *, begun: bool) -> None:
+        """Wait until the piece at a reader's position may be sent.
+
+        Args:
+            at: the reader.
+            begun: whether it has sent something already, so that an end is an interruption.
+
+        Raises:
+            NoDataError: nothing came for too long.
+            MiauflixdError: it will not come.
+        """
+        ...
+
+
 class Reader:
     """One client's way through one file.
 
-    Invariant: a span covers only pieces that the engine has reported as on the disk and right.
+    Invariant: a span covers only pieces that the content says may be sent.
     """
 
     def __init__(
         self,
         *,
-        torrent: ActiveTorrent,
+        content: Content,
         layout: Layout,
         file: SourceFile,
         path: Path,
-        road: Road,
-        no_data_timeout: float,
+        etag: str,
+        longest: int = SPAN_MAXIMUM,
     ) -> None:
-        self._torrent = torrent
+        """Stand at no position yet.
+
+        Args:
+            content: what is read.
+            layout: of the pieces.
+            file: in that layout.
+            path: where its bytes are.
+            etag: a strong validator, in its quotes.
+            longest: bytes of a span; what is fetched ahead is not to be sent in one.
+        """
+        self._longest = longest
+        self._content = content
         self._layout = layout
         self._path = path
-        self._road = road
-        self._no_data_timeout = no_data_timeout
         self.file = file
-
-    @property
-    def etag(self) -> str:
-        """A strong validator: what a source holds never changes."""
-        return f'"{self._torrent.source_id}-{self.file.index}-{self.file.size}"'
+        self.etag = etag
 
     async def spans(self, start: int, stop: int) -> AsyncGenerator[Span, None]:
         """Yield the bytes from `start` up to but not with `stop`, as they arrive.
@@ -98,70 +132,37 @@ class Reader:
         The next span is asked for when the last has been sent: a slow client slows only itself.
 
         Raises:
-            NoDataError: the swarm gave nothing for too long.
-            TunnelDownError: nor could it, for there is no way to it.
+            NoDataError: nothing came for too long.
+            TunnelDownError: nor could it, for there is no way out.
             StorageFullError: there is no room for what was asked.
-            SourceFailedError: the file is gone, or the torrent was removed.
+            SourceFailedError: the file is gone, or the source was removed.
         """
         loop = asyncio.get_running_loop()
         at = Position(file=self.file, position=start, stop=stop)
-        content: io.FileIO | None = None
+        opened: io.FileIO | None = None
         length = _SPAN_MINIMUM
-        self._torrent.enter(at)
+        self._content.enter(at)
         try:
             while at.position < stop:
-                await self._wait_for_data(at, begun=at.position > start)
-                if content is None:
-                    content = self._open()
-                reach = self._torrent.pieces.reach(
+                await self._content.wait_for_data(at, begun=at.position > start)
+                if opened is None:
+                    opened = self._open()
+                reach = self._content.pieces.reach(
                     self._layout, self.file, at.position, min(stop, at.position + length)
                 )
-                ready = await _in_memory(content, at.position, reach - at.position)
+                ready = await _in_memory(opened, at.position, reach - at.position)
                 began = loop.time()
-                yield Span(content, at.position, ready)
+                yield Span(opened, at.position, ready)
                 took = loop.time() - began
                 _note_rate(at, ready, took)
-                length = _next_length(length, took)
+                length = min(_next_length(length, took), self._longest)
                 at.position += ready
-                self._torrent.moved()
+                self._content.moved()
         finally:
             # Before anything else: the window is freed at once when the client goes away.
-            self._torrent.leave(at)
-            if content is not None:
-                content.close()
-
-    async def _wait_for_data(self, at: Position, *, begun: bool) -> None:
-        """Wait for the piece at a reader's position as long as the swarm gives anything at all."""
-        torrent = self._torrent
-        piece = self._layout.piece_at(self.file, at.position)
-        if piece in torrent.pieces:
-            return
-        torrent.replan()
-        loop = asyncio.get_running_loop()
-        downloaded, silent_since = torrent.downloaded, loop.time()
-        while piece not in torrent.pieces:
-            if torrent.removed.is_set():
-                raise SourceFailedError("This source was removed while it was being read")
-            if torrent.failure is not None:
-                raise SourceFailedError(torrent.failure)
-            if torrent.no_room:
-                raise StorageFullError("There is too little room on the disk to go on downloading")
-            if torrent.downloaded > downloaded:
-                downloaded, silent_since = torrent.downloaded, loop.time()
-            patience = self._no_data_timeout
-            # What is on the disk is not known at first, and may be all that is wanted.
-            deadline = self._road.deadline(
-                silent_since, patience=patience, begun=begun or not torrent.checked
-            )
-            if loop.time() >= deadline:
-                self._road.require()
-                raise NoDataError(f"Nothing came from the swarm for {patience:.0f} seconds")
-            try:
-                async with asyncio.timeout(min(_SUSPICIOUS_AFTER, deadline - loop.time())):
-                    await torrent.pieces.wait_for(piece)
-            except TimeoutError:
-                if self._road.up:
-                    torrent.on_stall()
+            self._content.leave(at)
+            if opened is not None:
+                opened.close()
 
     def _open(self) -> io.FileIO:
         try:
@@ -182,7 +183,7 @@ def _next_length(length: int, took: float) -> int:
     The buffers of a connection swallow some megabytes of any client at once, so it grows by steps.
     """
     if took < _QUICK:
-        return min(2 * length, _SPAN_MAXIMUM)
+        return min(2 * length, SPAN_MAXIMUM)
     return _SPAN_MINIMUM if took > _SLOW else length
 
 

@@ -1,9 +1,8 @@
 """Sources: added, listed, woken, read and removed."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Literal, assert_never
@@ -12,6 +11,7 @@ from miauflixd.engine.messages import (
     AddMagnet,
     AddMetainfo,
     Configure,
+    Displaced,
     Event,
     ExternalAddress,
     HashFailed,
@@ -23,8 +23,8 @@ from miauflixd.engine.messages import (
     Remove,
     Removed,
     ResumeData,
-    RetryStorage,
     Saved,
+    Scraped,
     SetHunger,
     SocketOpened,
     Started,
@@ -39,11 +39,16 @@ from miauflixd.torrents.inspection import Inspections
 from miauflixd.torrents.magnet import Magnet, from_info_hash, parse_magnet
 from miauflixd.torrents.metadata import hashes_of, layout_of
 from miauflixd.torrents.model import Layout, NoSourceError, Source, SourceId
-from miauflixd.torrents.reader import NoDataError, Reader, SourceFailedError
+from miauflixd.torrents.preloading import Preloading
+from miauflixd.torrents.questions import Questions
+from miauflixd.torrents.reader import Reader, SourceFailedError
 from miauflixd.torrents.road import Road
+from miauflixd.torrents.room import Room, on_storage_failed
 from miauflixd.torrents.saving import Saving
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.torrents.store import SourceStore, StoredContent, StoredSource
+from miauflixd.torrents.swarm_content import SwarmContent
+from miauflixd.torrents.waiting import NOBODY_TOLD, until
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +60,6 @@ A player that has buffered enough closes its connection for minutes, and comes b
 
 _TIDY_EVERY = 2.0
 """Seconds between looks at the disk's room and at sources that nobody uses any more."""
-
-_ROOM_AGAIN = 16 * 2**20
-"""Bytes above the minimum that must be free before downloads go on, lest they stop every second."""
 
 _REMOVE_WITHIN = 15.0
 """Seconds in which the engine must have let go of a source."""
@@ -102,6 +104,7 @@ class Torrents:
         store: SourceStore,
         downloads: Downloads,
         boot_id: str,
+        changes: Changes[SourceId] | None = None,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -117,9 +120,25 @@ class Torrents:
         self._membership = asyncio.Lock()
         """Held while a source is added or removed, so that neither meets the other half done."""
         self._inspections = Inspections(send=engine.send)
-        self._changes = Changes[SourceId]()
+        self._changes = Changes[SourceId]() if changes is None else changes
         self._saving = Saving(send=engine.send, store=store, downloads=downloads, boot_id=boot_id)
         self._road = Road()
+        self.questions = Questions(
+            send=engine.send,
+            store=store,
+            inspections=self._inspections,
+            road=self._road,
+            active=self._active.get,
+        )
+        """What can be asked of swarms without a source."""
+        self.preloading = Preloading(
+            wake=self._wake_for_preload,
+            let_go=self._begin_to_let_go,
+            active=self._active.get,
+            hungry=self._somebody_is_hungry,
+        )
+        """What is fetched before anybody presses play."""
+        self._room = Room(send=engine.send, downloads=downloads, minimum=settings.minimum_free)
         self._external_address: str | None = None
 
     @classmethod
@@ -132,14 +151,32 @@ class Torrents:
         store: SourceStore,
         downloads: Downloads,
         boot_id: str,
+        changes: Changes[SourceId] | None = None,
+        elsewhere: Collection[SourceId] = (),
     ) -> AsyncIterator["Torrents"]:
-        """Know all stored sources, none of them in the swarm yet."""
+        """Know all stored sources, none of them in the swarm yet.
+
+        Args:
+            settings: what people set.
+            engine: which has to be running.
+            store: where sources are.
+            downloads: where their files are; what is nobody's there is removed.
+            boot_id: what changes with every start of the machine.
+            changes: where changes are told, if others tell theirs there too.
+            elsewhere: sources that are no torrents, whose files stay.
+        """
         torrents = cls(
-            settings=settings, engine=engine, store=store, downloads=downloads, boot_id=boot_id
+            settings=settings,
+            engine=engine,
+            store=store,
+            downloads=downloads,
+            boot_id=boot_id,
+            changes=changes,
         )
         for stored in await store.all():
             torrents._note(stored)
-        if orphans := await asyncio.to_thread(downloads.prepare, torrents._known):
+        known = frozenset((*torrents._known, *elsewhere))
+        if orphans := await asyncio.to_thread(downloads.prepare, known):
             logger.info("Removed the files of %d sources that are not known any more", orphans)
         yield torrents
 
@@ -162,13 +199,17 @@ class Torrents:
 
     # --- verbs ------------------------------------------------------------------------------------
 
-    async def add_magnet(self, uri: str) -> SourceId:
+    async def add_magnet(self, uri: str, *, wake: bool = True) -> SourceId:
         """Add a source by its magnet link, or return the one that is known already.
+
+        Args:
+            uri: the link.
+            wake: bring it into the swarm, as whoever adds something by hand is about to play it.
 
         Raises:
             BadTorrentError: the link cannot be used.
         """
-        return await self._add_magnet(parse_magnet(uri))
+        return await self._add_magnet(parse_magnet(uri), wake=wake)
 
     async def add_info_hash(self, text: str) -> SourceId:
         """Add a source of which only the info-hash is known.
@@ -178,16 +219,22 @@ class Torrents:
         """
         return await self._add_magnet(from_info_hash(text))
 
-    async def _add_magnet(self, magnet: Magnet) -> SourceId:
+    async def _add_magnet(self, magnet: Magnet, *, wake: bool = True) -> SourceId:
         hashes = [value for value in (magnet.v1, magnet.v2) if value is not None]
         async with self._membership:
             stored = await self._store.add(hashes=hashes, name=magnet.name, magnet=magnet.uri)
             known = self._note(stored)
-        await self._wake(known)
+        if wake:
+            await self._wake(known)
+            self.preloading.preload_main_file(stored.id)
         return stored.id
 
-    async def add_metainfo(self, metainfo: bytes) -> SourceId:
+    async def add_metainfo(self, metainfo: bytes, *, wake: bool = True) -> SourceId:
         """Add a source by its `.torrent` file; its layout is known afterwards.
+
+        Args:
+            metainfo: the file.
+            wake: as for `add_magnet`.
 
         Raises:
             BadTorrentError: the file cannot be used.
@@ -204,8 +251,9 @@ class Torrents:
             if known.layout is None:
                 # Known by its magnet link only, and here is what no peer has told yet.
                 await self._start_over(known, metadata)
-        active = await self._wake(known)
-        self._preload_main_file(known, active)
+        if wake:
+            await self._wake(known)
+            self.preloading.preload_main_file(stored.id)
         return stored.id
 
     def sources(self) -> Sequence[Source]:
@@ -253,12 +301,17 @@ class Torrents:
         layout = await self._wait_for_layout(known, active)
         chosen = layout.main_file() if file is None else layout.file(file)
         yield Reader(
-            torrent=active,
+            content=SwarmContent(
+                torrent=active,
+                layout=layout,
+                road=self._road,
+                no_data_timeout=self._settings.no_data_timeout,
+            ),
             layout=layout,
             file=chosen,
             path=self._downloads.file(source_id, chosen),
-            road=self._road,
-            no_data_timeout=self._settings.no_data_timeout,
+            # What a torrent holds never changes.
+            etag=f'"{source_id}-{chosen.index}-{chosen.size}"',
         )
 
     async def remove(self, source_id: SourceId) -> None:
@@ -269,6 +322,7 @@ class Torrents:
         """
         async with self._membership:
             self._find(source_id)
+            self.preloading.forget(source_id)
             if (active := self._active.get(source_id)) is not None:
                 await self._let_go(active)
             await self._store.remove(source_id)
@@ -294,13 +348,19 @@ class Torrents:
             return
         for active in self._active.values():
             active.announce_news()
+        self.questions.on_road()
 
     @property
     def activity(self) -> Literal["idle", "active", "streaming"]:
         """How much depends on the way to the swarm."""
         if any(active.readers for active in self._active.values()):
             return "streaming"
-        return "active" if self._active else "idle"
+        return "active" if self._active or self.questions.pending else "idle"
+
+    @property
+    def hungry(self) -> bool:
+        """Whether somebody who reads waits for data."""
+        return self._somebody_is_hungry()
 
     @property
     def readers(self) -> int:
@@ -338,7 +398,10 @@ class Torrents:
             self._changes.note(stored.id)
         return known
 
-    async def _wake(self, known: Known) -> ActiveTorrent:
+    async def _wake_for_preload(self, source_id: SourceId) -> ActiveTorrent:
+        return await self._wake(self._find(source_id), only_preloaded=True)
+
+    async def _wake(self, known: Known, *, only_preloaded: bool = False) -> ActiveTorrent:
         """Bring a source into the swarm unless it is there."""
         while (active := self._active.get(known.id)) is not None:
             if active.leaving:
@@ -355,6 +418,7 @@ class Torrents:
                 on_hunger=self._tell_hunger,
                 layout=known.layout,
                 last_used=asyncio.get_running_loop().time(),
+                only_preloaded=only_preloaded,
             )
             # Nothing was awaited since the look, so nobody else has woken it.
             self._active[known.id] = active
@@ -363,6 +427,7 @@ class Torrents:
             if not active.leaving:  # or it was removed meanwhile, and the engine told so
                 self._send_add(known.id, content)
         active.last_used = asyncio.get_running_loop().time()
+        active.only_preloaded = active.only_preloaded and only_preloaded
         return active
 
     def _send_add(self, source_id: SourceId, content: StoredContent) -> None:
@@ -382,9 +447,13 @@ class Torrents:
                 AddMagnet(torrent_id=source_id, save_path=save_path, uri=content.magnet)
             )
 
-    async def _let_go(self, active: ActiveTorrent) -> None:
+    def _begin_to_let_go(self, active: ActiveTorrent) -> None:
+        """Tell the engine; until it answers by `Removed` a wake waits."""
         active.leaving = True
         self._engine.send(Remove(torrent_id=active.source_id))
+
+    async def _let_go(self, active: ActiveTorrent) -> None:
+        self._begin_to_let_go(active)
         async with asyncio.timeout(_REMOVE_WITHIN):
             await active.removed.wait()
 
@@ -395,26 +464,21 @@ class Torrents:
         await self._learn(known, metadata)
 
     async def _wait_for_layout(self, known: Known, active: ActiveTorrent) -> Layout:
-        began = asyncio.get_running_loop().time()
-        while known.layout is None:
-            if active.failure is not None:
+        def layout() -> Layout | None:
+            if known.layout is None and active.failure is not None:
                 raise SourceFailedError(active.failure)
-            if known.id not in self._known:
+            if known.layout is None and known.id not in self._known:
                 raise NoSourceError("This source was removed")
-            deadline = self._road.deadline(
-                began, patience=self._settings.no_data_timeout, begun=False
-            )
-            if asyncio.get_running_loop().time() >= deadline:
-                self._road.require()
-                raise NoDataError("No peer has told what this source holds")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
-                    await active.news.wait()
-        return known.layout
+            return known.layout
 
-    def _preload_main_file(self, known: Known, active: ActiveTorrent) -> None:
-        if known.layout is not None and known.layout.total_size > 0:
-            active.preload(known.layout.main_file())
+        return await until(
+            layout,
+            news=lambda: active.news,
+            road=self._road,
+            began=asyncio.get_running_loop().time(),
+            patience=self._settings.no_data_timeout,
+            otherwise=NOBODY_TOLD,
+        )
 
     # --- what the engine tells --------------------------------------------------------------------
 
@@ -423,10 +487,10 @@ class Torrents:
             await self._on_event(event)
 
     async def _on_event(self, event: Event) -> None:
-        if self._inspections.take(event):
+        if self.questions.take(event):
             return
         match event:
-            case Started() | SocketOpened():
+            case Started() | SocketOpened() | Displaced() | Scraped():
                 pass
             case Saved():
                 self._saving.on_saved()
@@ -440,6 +504,7 @@ class Torrents:
             case _:
                 if (active := self._active.get(event.torrent_id)) is not None:
                     await self._on_event_of(active, event)
+                    self.preloading.on_change(active.source_id)
 
     async def _on_event_of(self, active: ActiveTorrent, event: SourceEvent) -> None:
         match event:
@@ -449,7 +514,6 @@ class Torrents:
                 active.on_pieces(event.have)
             case Metadata():
                 await self._learn(self._known[active.source_id], event)
-                self._preload_main_file(self._known[active.source_id], active)
             case ResumeData():
                 self._saving.note(event)
             case HashFailed():
@@ -458,7 +522,7 @@ class Torrents:
                 active.failure = event.detail
                 active.announce_news()
             case StorageFailed():
-                self._on_storage_failed(active, event)
+                on_storage_failed(active, event)
             case Removed():
                 del self._active[event.torrent_id]
                 active.close()
@@ -482,52 +546,21 @@ class Torrents:
             layout=known.layout,
         )
 
-    def _on_storage_failed(self, active: ActiveTorrent, event: StorageFailed) -> None:
-        if active.no_room:
-            # Every block under way fails, and then the hash of a piece whose blocks were not
-            # written ("file too short"): all for want of room. What else is wrong will show again.
-            return
-        if event.full:
-            logger.warning("The disk is full; downloads wait until there is room")
-            active.no_room = True
-        else:
-            logger.error("The disk cannot be used: %s", event.detail)
-            active.failure = f"The disk cannot be used: {event.detail}"
-        active.replan()
-        active.announce_news()
-
     def _tell_hunger(self) -> None:
-        hungry = any(active.wishes.hungry for active in self._active.values())
-        self._engine.send(SetHunger(hungry=hungry))
+        self._engine.send(SetHunger(hungry=self._somebody_is_hungry()))
+        self.preloading.plan()
+
+    def _somebody_is_hungry(self) -> bool:
+        return any(active.wishes.hungry for active in self._active.values())
 
     # --- what time brings -------------------------------------------------------------------------
 
     async def _tidy_regularly(self) -> None:
         while True:
             await asyncio.sleep(_TIDY_EVERY)
-            self._watch_room()
+            self._room.look(self._active.values())
+            self.preloading.look()
             now = asyncio.get_running_loop().time()
             for active in list(self._active.values()):
                 if not active.readers and not active.leaving and now - active.last_used > _LINGER:
-                    # It is answered by `Removed`; until then a wake waits.
-                    active.leaving = True
-                    self._engine.send(Remove(torrent_id=active.source_id))
-
-    def _watch_room(self) -> None:
-        """Stop downloads before the disk is full, and let them go on when it is not."""
-        if not self._active:
-            return
-        free = self._downloads.free()
-        minimum = self._settings.minimum_free
-        for active in self._active.values():
-            if active.no_room and free >= minimum + _ROOM_AGAIN:
-                logger.info("There is room on the disk again; downloads go on")
-                active.no_room = False
-                self._engine.send(RetryStorage(torrent_id=active.source_id))
-            elif not active.no_room and free < minimum and active.wanting:
-                logger.warning("The disk is almost full; downloads wait until there is room")
-                active.no_room = True
-            else:
-                continue
-            active.replan()
-            active.announce_news()
+                    self._begin_to_let_go(active)

@@ -12,6 +12,7 @@ from aiohttp.web_urldispatcher import AbstractRoute
 from miauflixd.auth.household import Household
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.watched import Watching
+from miauflixd.sources.service import Sources
 from miauflixd.web import openapi
 from miauflixd.web.authentication import Authentication
 from miauflixd.web.client_address import trust_of
@@ -20,6 +21,7 @@ from miauflixd.web.gate import Gate
 from miauflixd.web.handlers import (
     audit,
     auth,
+    directories,
     docs,
     events,
     images,
@@ -36,11 +38,13 @@ from miauflixd.web.handlers import (
     tasks,
     trakt,
     users,
+    viewport,
     vpn,
 )
 from miauflixd.web.handlers import catalogue as catalogue_handlers
 from miauflixd.web.handlers import lists as list_handlers
 from miauflixd.web.handlers import settings as setting_handlers
+from miauflixd.web.handlers import sources as source_handlers
 from miauflixd.web.handlers import (
     torrents as torrent_handlers,
 )
@@ -58,9 +62,12 @@ from miauflixd.web.keys import (
     LIMITS,
     LISTS,
     METRICS,
+    PLAYING,
     PREFERENCES,
+    PRELOADING,
     ROUTES,
     SCROBBLING,
+    SOURCES,
     TIMETABLE,
     TORRENTS,
     TRAKT,
@@ -77,7 +84,9 @@ from miauflixd.web.ports import (
     Endpoints,
     Images,
     Library,
+    Playing,
     Preferences,
+    Preloading,
     Scrobbling,
     Timetable,
     Torrents,
@@ -111,9 +120,12 @@ EVERY_ROUTE: Sequence[Route] = (
     *images.ROUTES,
     *torrent_handlers.ROUTES,
     *playback.ROUTES,
+    *viewport.ROUTES,
     *stream.ROUTES,
     *catalogue_handlers.ROUTES,
     *list_handlers.ROUTES,
+    *source_handlers.ROUTES,
+    *directories.ROUTES,
     *progress.ROUTES,
     *trakt.ROUTES,
     *vpn.ROUTES,
@@ -138,6 +150,9 @@ def build(
     lists: Lists,
     watching: Watching,
     scrobbling: Scrobbling,
+    sources: Sources,
+    playing: Playing,
+    preloading: Preloading,
     trakt_accounts: Trakt,
     version: str,
     settings: WebSettings | None = None,
@@ -162,6 +177,9 @@ def build(
         lists: what of it stands together.
         watching: how far everybody is with it.
         scrobbling: where players say so.
+        sources: where titles can be had.
+        playing: makes sources of titles.
+        preloading: gets ready what is on people's screens.
         trakt_accounts: who is linked with Trakt.
         version: what `GET /api/server` tells.
         settings: how it is reached, and whom to believe.
@@ -205,11 +223,20 @@ def build(
     app[LISTS] = lists
     app[WATCHING] = watching
     app[SCROBBLING] = scrobbling
+    app[SOURCES] = sources
+    app[PLAYING] = playing
+    app[PRELOADING] = preloading
     app[DISK] = disk
     app[LIBRARY] = library
     app[IMAGES] = artwork
     app[TIMETABLE] = timetable
-    app[DOCTOR] = Doctor(tunnel=tunnel, library=library, disk=disk, timetable=timetable)
+    app[DOCTOR] = Doctor(
+        tunnel=tunnel,
+        library=library,
+        directories=sources.directories,
+        disk=disk,
+        timetable=timetable,
+    )
     started = clock()
     app[UPTIME] = lambda: clock() - started
     app[METRICS] = metrics.registry(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from miauflixd.catalogue.providers.provider import Condition, ProviderState
+from miauflixd.sources.directory_book import DirectoryBook, DirectoryView
+from miauflixd.sources.standing import Condition as DirectoryCondition
 from miauflixd.tunnel.model import State as TunnelState
 from miauflixd.web.ports import Disk, Library, Timetable, Tunnel
 
@@ -32,6 +34,14 @@ _OF_PROVIDERS: Mapping[Condition, Verdict] = {
     "refused": "error",
 }
 
+_OF_DIRECTORIES: Mapping[DirectoryCondition, str] = {
+    "ok": "",
+    "unknown": "",
+    "failing": "It is asked again by itself.",
+    "refused": "Look at its key and address; `miauflixd sources directories` shows them.",
+    "guarded": "Put an indexer manager in front of it, or take it away.",
+}
+
 _TIGHT = 5 * 2**30
 """Bytes above the minimum below which it is time to think about the disk: a film."""
 
@@ -44,7 +54,7 @@ class Check:
     """What was looked at, and what came of it."""
 
     id: str
-    """`tunnel`, `disk`, `provider_tmdb`, `tasks`; stable."""
+    """`tunnel`, `disk`, `provider_tmdb`, `directory_archive`, `tasks`; stable."""
     state: Verdict
     message: str
     """A sentence."""
@@ -56,16 +66,24 @@ class Doctor:
     """Looks at everything; asks nobody outside, so it may be called as often as somebody likes."""
 
     def __init__(
-        self, *, tunnel: Tunnel, library: Library, disk: Disk, timetable: Timetable
+        self,
+        *,
+        tunnel: Tunnel,
+        library: Library,
+        directories: DirectoryBook,
+        disk: Disk,
+        timetable: Timetable,
     ) -> None:
         self._tunnel = tunnel
         self._library = library
+        self._directories = directories
         self._disk = disk
         self._timetable = timetable
         self._examinations: tuple[Callable[[], Awaitable[Sequence[Check]]], ...] = (
             self._of_the_tunnel,
             self._of_the_disk,
             self._of_the_providers,
+            self._of_the_directories,
             self._of_the_tasks,
         )
 
@@ -97,6 +115,9 @@ class Doctor:
 
     async def _of_the_providers(self) -> Sequence[Check]:
         return [_of_a_provider(state) for state in self._library.providers()]
+
+    async def _of_the_directories(self) -> Sequence[Check]:
+        return [_of_a_directory(view) for view in self._directories.all() if view.spec.enabled]
 
     async def _of_the_tasks(self) -> Sequence[Check]:
         failing = [
@@ -139,3 +160,22 @@ def _sentence(text: str) -> str:
 
 def _size(size: int) -> str:
     return f"{size / _GIB:.1f} GiB" if size >= _GIB else f"{size // _MIB} MiB"
+
+
+def _of_a_directory(view: DirectoryView) -> Check:
+    name, standing = f"directory_{view.spec.id}", view.standing
+    if view.capabilities is None:
+        return Check(
+            id=name,
+            state="warning",
+            message=f"{view.spec.title} cannot be asked as it is described.",
+            suggestion="The log tells more: `journalctl -u miauflixd`.",
+        )
+    if standing.condition in ("ok", "unknown"):
+        said = "answers" if standing.condition == "ok" else "has not been asked yet"
+        return Check(id=name, state="ok", message=f"{view.spec.title} {said}.")
+    # Never more: one that is away only means that less is found.
+    message = f"{view.spec.title}: {standing.reason.rstrip('.')}."
+    return Check(
+        id=name, state="warning", message=message, suggestion=_OF_DIRECTORIES[standing.condition]
+    )

@@ -49,6 +49,21 @@ async def files_of_form(request: web.Request, *, limit: int) -> list[tuple[str, 
     return files
 
 
+async def file_of_form(request: web.Request, *, limit: int) -> bytes:
+    """Return the one file of a form, which is all that it may have.
+
+    Raises:
+        InvalidFieldsError: it holds another number of files, or something else.
+        TooLargeError: the file is more than `limit` bytes.
+    """
+    files = await files_of_form(request, limit=limit)
+    if len(files) != 1:
+        raise InvalidFieldsError(
+            FieldProblem("", "The form must hold one .torrent file, nothing else")
+        )
+    return files[0][1]
+
+
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
     while chunk := await part.read_chunk():
         yield chunk

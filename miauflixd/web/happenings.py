@@ -34,7 +34,7 @@ class Happening(Protocol):
         ...
 
 
-class LibraryShape(msgspec.Struct, frozen=True, kw_only=True):
+class LibraryShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is worth asking for again."""
 
     lists: list[str]
@@ -42,6 +42,8 @@ class LibraryShape(msgspec.Struct, frozen=True, kw_only=True):
     titles: list[str]
     home: bool
     """The first page."""
+    sources: list[str] = msgspec.field(default_factory=list)
+    """Titles of which sources were found or lost, or the search is over; missing: none."""
 
 
 class ProgressShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,29 +149,35 @@ def library_events(changed: Sequence[str], user_id: UserId | None) -> Iterator[b
         changed: as in `Library.changes`; what somebody else has watched is theirs to know.
         user_id: who is told; `None`: nobody of the household.
     """
-    lists: list[str] = []
-    titles: list[str] = []
+    told: dict[str, list[str]] = {"list": [], "title": [], "sources": []}
     home = False
     for one in changed:
-        match one.split(":", 1):
-            case ["list", rest]:
-                lists += _own(rest, user_id)
-            case ["title", title_id]:
-                titles.append(title_id)
-            case ["home"]:
-                home = True
-            case ["home", whose]:
-                home |= whose == user_id
-            case ["progress", rest]:
-                whose, _, title_id = rest.partition(":")
-                if whose == user_id:
-                    yield event("progress", ProgressShape(title_id=title_id))
-            case _:
-                pass
-    if not (lists or titles or home):
+        kind, _, rest = one.partition(":")
+        if kind == "list":
+            told[kind] += _own(rest, user_id)
+        elif kind in told and rest:
+            told[kind].append(rest)
+        elif kind == "home":
+            home |= rest in {"", user_id}
+        elif kind == "progress":
+            whose, _, title_id = rest.partition(":")
+            if whose == user_id:
+                yield event("progress", ProgressShape(title_id=title_id))
+    titles, sources = told["title"], told["sources"]
+    if not (any(told.values()) or home):
         return
-    first, further = titles[:_TITLES_AT_ONCE], titles[_TITLES_AT_ONCE:]
-    yield event("library", LibraryShape(lists=lists, titles=first, home=home))
-    for start in range(0, len(further), _TITLES_AT_ONCE):
-        part = further[start : start + _TITLES_AT_ONCE]
-        yield event("library", LibraryShape(lists=[], titles=part, home=False))
+    yield event(
+        "library",
+        LibraryShape(
+            lists=told["list"],
+            titles=titles[:_TITLES_AT_ONCE],
+            home=home,
+            sources=sources[:_TITLES_AT_ONCE],
+        ),
+    )
+    for start in range(_TITLES_AT_ONCE, max(len(titles), len(sources)), _TITLES_AT_ONCE):
+        part = slice(start, start + _TITLES_AT_ONCE)
+        yield event(
+            "library",
+            LibraryShape(lists=[], titles=titles[part], home=False, sources=sources[part]),
+        )

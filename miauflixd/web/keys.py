@@ -11,6 +11,7 @@ from miauflixd.auth.household import Household
 from miauflixd.auth.model import Viewer
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.watched import Watching
+from miauflixd.sources.service import Sources
 from miauflixd.web.client_address import ClientAddress
 from miauflixd.web.doctor import Doctor
 from miauflixd.web.limits import Limits
@@ -20,7 +21,9 @@ from miauflixd.web.ports import (
     Endpoints,
     Images,
     Library,
+    Playing,
     Preferences,
+    Preloading,
     Scrobbling,
     Timetable,
     Torrents,
@@ -56,6 +59,9 @@ CATALOGUE: web.AppKey[Catalogue] = web.AppKey("catalogue")
 LISTS: web.AppKey[Lists] = web.AppKey("lists")
 WATCHING: web.AppKey[Watching] = web.AppKey("watching")
 SCROBBLING: web.AppKey[Scrobbling] = web.AppKey("scrobbling")
+PLAYING: web.AppKey[Playing] = web.AppKey("playing")
+PRELOADING: web.AppKey[Preloading] = web.AppKey("preloading")
+SOURCES: web.AppKey[Sources] = web.AppKey("sources")
 TRAKT: web.AppKey[Trakt] = web.AppKey("trakt")
 VERSION: web.AppKey[str] = web.AppKey("version")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")

@@ -27,6 +27,9 @@ from miauflixd.catalogue.watched import Noted
 from miauflixd.catalogue.watching import State
 from miauflixd.jobs.model import TaskView
 from miauflixd.runtime.disk import Room
+from miauflixd.sources.playing import Ready
+from miauflixd.sources.preload_plan import Nearness, Onlooker
+from miauflixd.sources.ranking import Preference
 from miauflixd.torrents.model import Source, SourceFile, SourceId
 from miauflixd.torrents.reader import Span
 from miauflixd.tunnel.importing import File, Preview
@@ -247,9 +250,9 @@ class Library(Protocol):
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, ...]]]:
         """Follow it: whenever something has changed, all that has since the last time.
 
-        `title:movie:7`, `list:tmdb-movies-popular`, `list:<slug>:<user id>` of somebody's own;
-        `home` for everybody's first page, `home:<user id>` for somebody's; `progress:<user
-        id>:movie:7`.
+        `title:movie:7`, `sources:movie:7`, `list:tmdb-movies-popular`, `list:<slug>:<user id>` of
+        somebody's own; `home` for everybody's first page, `home:<user id>` for somebody's;
+        `progress:<user id>:movie:7`.
         """
         ...
 
@@ -515,4 +518,31 @@ class Audit(Protocol):
         self, what: AuditType, *, user_id: UserId | None, address: str | None, **details: str
     ) -> None:
         """Write down what happened; no token, title or e-mail address."""
+        ...
+
+
+class Playing(Protocol):
+    """From titles to what they are read from."""
+
+    async def ready(self, title_id: TitleId, preference: Preference) -> Ready:
+        """Return what to play a movie or an episode from, waiting for it if need be.
+
+        Raises:
+            NoTitleError: there is no such title.
+            NotPlayableError: it is a show.
+            NothingToPlayError: there is nothing; the message says why.
+            MiauflixdError: there is no way to what there is.
+        """
+        ...
+
+    async def chosen(self, source_id: SourceId) -> None:
+        """Note that somebody plays a source that they have chosen themselves."""
+        ...
+
+
+class Preloading(Protocol):
+    """What is got ready before anybody presses play."""
+
+    def see(self, client: str, viewer: Onlooker, items: Mapping[TitleId, Nearness]) -> None:
+        """Take what a client shows from now on, in place of what it showed before."""
         ...

@@ -14,7 +14,7 @@ from miauflixd.web.bodies import (
     query,
     read_body,
 )
-from miauflixd.web.forms import files_of_form
+from miauflixd.web.forms import file_of_form
 from miauflixd.web.keys import LIMITS, TORRENTS
 from miauflixd.web.paging import Page, PageQuery, page_of_sorted
 from miauflixd.web.ports import Torrents
@@ -29,7 +29,8 @@ async def add(request: web.Request) -> web.Response:
             metainfo = await read_body(request, limit=request.app[LIMITS].torrent)
             source_id = await torrents.add_metainfo(metainfo)
         case "multipart/form-data":
-            source_id = await torrents.add_metainfo(await _file_of_form(request))
+            metainfo = await file_of_form(request, limit=request.app[LIMITS].torrent)
+            source_id = await torrents.add_metainfo(metainfo)
         case _:
             source_id = await _add_named(torrents, await json_body(request, NewTorrent))
     response = answer(added(torrents.source(source_id)), status=HTTPStatus.CREATED)
@@ -70,16 +71,6 @@ async def _add_named(torrents: Torrents, wanted: NewTorrent) -> SourceId:
     if wanted.info_hash is not UNSET and wanted.magnet is UNSET:
         return await torrents.add_info_hash(wanted.info_hash)
     raise InvalidFieldsError(FieldProblem("", "Exactly one of magnet and info_hash is needed"))
-
-
-async def _file_of_form(request: web.Request) -> bytes:
-    """Return the one file of a form, which is all that it may have."""
-    files = await files_of_form(request, limit=request.app[LIMITS].torrent)
-    if len(files) != 1:
-        raise InvalidFieldsError(
-            FieldProblem("", "The form must hold one .torrent file, nothing else")
-        )
-    return files[0][1]
 
 
 _NO_SOURCE = {HTTPStatus.NOT_FOUND: "There is no such source"}

@@ -1,0 +1,1 @@
+"""Where a title can be had."""

@@ -1,0 +1,1 @@
+"""Those who say where a title can be had."""

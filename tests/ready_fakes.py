@@ -1,0 +1,56 @@
+"""Whoever gets titles ready, for a web layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from miauflixd.catalogue.model import TitleId
+from miauflixd.sources.listing_model import ListingId, NothingToPlayError
+from miauflixd.sources.playing import Ready
+from miauflixd.sources.preload_plan import Nearness, Onlooker
+from miauflixd.sources.ranking import Preference
+from miauflixd.sources.release_names import parse
+from miauflixd.torrents.model import SourceId
+
+
+def ready(name: str, *, source: str = "source-1", file: int | None = 0) -> Ready:
+    """Return a title that is played from a release of this name."""
+    return Ready(
+        source_id=SourceId(source),
+        file_index=file,
+        listing_id=ListingId("00112233aabbccdd"),
+        release=parse(name),
+        plays="direct",
+        reasons=("many have it",),
+    )
+
+
+@dataclass
+class FakePlaying:
+    """Makes sources of the titles that a test names."""
+
+    titles: dict[TitleId, Ready | Exception] = field(default_factory=dict)
+    liked: list[Preference] = field(default_factory=list)
+    taken: list[SourceId] = field(default_factory=list)
+
+    async def ready(self, title_id: TitleId, preference: Preference) -> Ready:
+        self.liked.append(preference)
+        match self.titles.get(title_id):
+            case None:
+                raise NothingToPlayError("Nothing was found")
+            case Exception() as error:
+                raise error
+            case Ready() as found:
+                return found
+
+    async def chosen(self, source_id: SourceId) -> None:
+        self.taken.append(source_id)
+
+
+@dataclass
+class FakePreloading:
+    """Remembers what clients show."""
+
+    shown: dict[str, tuple[Onlooker, dict[TitleId, Nearness]]] = field(default_factory=dict)
+
+    def see(self, client: str, viewer: Onlooker, items: Mapping[TitleId, Nearness]) -> None:
+        self.shown[client] = viewer, dict(items)
