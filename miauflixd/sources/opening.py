@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from miauflixd.catalogue.model import NoTitleError, TitleId
 from miauflixd.catalogue.title_store import TitleStore
-from miauflixd.errors import MiauflixdError, NotFoundError
+from miauflixd.errors import NotFoundError, TimedOutError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.asking import NoDirectoryError
 from miauflixd.sources.directories.directory import DirectoryUnavailableError, TorrentBytes
@@ -46,7 +46,7 @@ class UselessListingError(NotFoundError):
     code = "useless_source"
 
 
-class UnopenedError(MiauflixdError):
+class UnopenedError(TimedOutError):
     """Nobody says now what a listing holds; somebody may later."""
 
     code = "unopened_source"
