@@ -26,6 +26,7 @@ from miauflixd.sources.getting_ports import Stock, Swarms
 from miauflixd.sources.listing_model import OWN, ChosenFile, Listing, ListingId, Part
 from miauflixd.sources.offers import Offer
 from miauflixd.sources.service import Sources
+from miauflixd.sources.settings import ARCHIVE_URL
 from miauflixd.torrents.magnet import Magnet, from_hash, parse_magnet
 from miauflixd.torrents.model import BadTorrentError, Fetched, NoSourceError, SourceFile, SourceId
 from miauflixd.torrents.reader import NoDataError, SourceFailedError
@@ -241,7 +242,7 @@ class Opening:
         with suppress(NoDirectoryError):
             spec = self._sources.directories.directory(offer.directory).spec
             via = spec.via
-            if spec.via == "host" and spec.kind != "archive":
+            if spec.via == "host" and spec.url != ARCHIVE_URL:
                 own = (spec.url,)
         return WebContent(
             name=offer.name,
