@@ -56,7 +56,7 @@ async def test_an_item_is_offered_as_files_of_the_web_and_as_a_torrent(archive, 
     (file,) = web.web_files
     assert file.url == f"{fake.origin}/download/big_cat_1928/Big%20Cat.mp4"
     assert (web.size, web.runtime, web.hints.quality) == (190_000_000, 5750, "480p")
-    assert (web.hints.video_codec, web.info_hash) == ("h264", None)
+    assert (web.hints.video_codec, web.hints.audio_codec, web.info_hash) == ("h264", "aac", None)
     assert torrent.info_hash == HASH
     assert (
         torrent.torrent_url == f"{fake.origin}/download/big_cat_1928/big_cat_1928_archive.torrent"

@@ -4,11 +4,12 @@ import asyncio
 import logging
 
 import pytest
+from msgspec import structs
 
 from miauflixd.catalogue.model import NoTitleError, TitleId
 from miauflixd.sources.directories.directory import DirectoryUnreachableError, NothingThereError
 from miauflixd.sources.listing_model import NothingToPlayError, NotPlayableError
-from miauflixd.sources.offers import WebFile
+from miauflixd.sources.offers import DirectoryId, WebFile
 from miauflixd.sources.opening import UnopenedError, UselessListingError
 from miauflixd.sources.ranking import Preference
 from miauflixd.tunnel.errors import TunnelDownError
@@ -362,6 +363,21 @@ async def test_a_file_of_a_server_is_played_without_any_swarm(tmp_path):
         (content,) = ready.swarms.served
         assert content.via == "tunnel"
         assert [file.url for file in content.files] == ["https://a.example/f.mp4"]
+
+
+async def test_a_mirror_of_one_s_own_may_be_on_a_private_network(tmp_path):
+    mirror = "http://192.168.1.20:8080"
+    files = (WebFile(name="Big.Cat.2019.mp4", size=GB, url=f"{mirror}/f.mp4"),)
+    async with open_ready(tmp_path, FakeDirectory("a", [offer(FILM, web_files=files)])) as ready:
+        film = await ready.house.movie()
+        await ready.house.sources.directories.change(
+            DirectoryId("a"), lambda spec: structs.replace(spec, url=mirror, via="host")
+        )
+
+        await ready.playing.ready(film, WANTED)
+
+        (content,) = ready.swarms.served
+        assert (content.via, content.own) == ("host", (mirror,))
 
 
 async def test_no_title_and_no_hash_gets_into_the_log(tmp_path, caplog):

@@ -1,6 +1,7 @@
 """Copies at night, and what is forgotten."""
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from miauflixd.catalogue.model import Region
+from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.database import backup
 from miauflixd.database.database import Database
 from miauflixd.database.errors import DatabaseUnusableError
@@ -16,6 +19,7 @@ from miauflixd.jobs.job import Run
 from miauflixd.jobs.task_store import TaskStore
 from miauflixd.jobs.upkeep import Backups, CleanUp, CleanUpError, Part
 from tests.auth_house import Clock
+from tests.catalogue_titles import EN, NOON, movie
 
 
 @pytest.fixture
@@ -77,6 +81,23 @@ async def test_of_many_copies_the_newest_stay_and_those_of_others_are_left_alone
         await backups.run(run)
         made.append(f"nightly-{clock():%Y%m%dT%H%M%SZ}.sqlite3")
     assert names(folder) == sorted([*others, *made[-3:]])
+
+
+async def test_a_house_with_titles_is_copied_and_starts_again_after_it_was_killed(
+    tmp_path, database, backups, folder, run
+):
+    # SQLite 3.40's quick check finds damage in a sound table whose key has another order.
+    titles = await TitleStore.open(database=database, region=Region("US"), language=EN)
+    await titles.save([movie(genres=("drama", "comedy"))], at=NOON)
+
+    await backups.run(run)
+
+    (copied,) = folder.iterdir()
+    killed = tmp_path / "killed.sqlite3"
+    shutil.copy(copied, killed)
+    killed.with_name(f"{killed.name}-wal").write_bytes(b"what a killed process leaves")
+    async with Database.open(killed) as again:
+        await again.check()
 
 
 async def test_copies_from_the_future_do_not_push_out_those_of_today(backups, folder, clock, run):

@@ -89,5 +89,9 @@ def connect(database: peewee.SqliteDatabase, path: Path) -> None:
     database.get_tables()
     # The whole of it is read only after an unclean end, since it takes a second for each 50 MB or
     # so from an SD card; a page that goes bad otherwise is noticed when it is read.
-    if ended_badly and (verdict := database.pragma("quick_check")) != "ok":
-        raise damaged(path, str(verdict).splitlines()[-1])
+    if ended_badly and database.pragma("quick_check") != "ok":
+        # SQLite 3.40, Debian 12's, finds a NULL there in a sound table without rowids whose key
+        # begins with another column than the table does. This check does not.
+        verdict = database.pragma("integrity_check")
+        if verdict != "ok":
+            raise damaged(path, str(verdict).splitlines()[-1])

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from miauflixd.catalogue.locales import language_of, parse_locale
 from miauflixd.sources.offers import Hints, Offer
-from miauflixd.sources.release_model import Quality, Release, SourceType, VideoCodec
+from miauflixd.sources.release_model import AudioCodec, Quality, Release, SourceType, VideoCodec
 from miauflixd.sources.release_names import parse
 
-E = TypeVar("E", Quality, SourceType, VideoCodec)
+E = TypeVar("E", Quality, SourceType, VideoCodec, AudioCodec)
 
 _NOTHING = Hints()
 
@@ -30,6 +30,7 @@ def release_of(offer: Offer) -> Release:
         quality=release.quality or _known(Quality, hints.quality),
         source_type=release.source_type or _known(SourceType, hints.source_type),
         video_codec=release.video_codec or _known(VideoCodec, hints.video_codec),
+        audio_codecs=release.audio_codecs or _sound(hints.audio_codec),
         bit_depth=release.bit_depth or hints.bit_depth,
         channels=release.channels or hints.channels,
         languages=release.languages or tuple(dict.fromkeys(_languages(hints.languages))),
@@ -41,6 +42,11 @@ def release_of(offer: Offer) -> Release:
 
 def _known(kind: type[E], value: str | None) -> E | None:
     return kind(value) if value in {one.value for one in kind} else None
+
+
+def _sound(value: str | None) -> tuple[AudioCodec, ...]:
+    codec = _known(AudioCodec, value)
+    return () if codec is None else (codec,)
 
 
 def _languages(said: Iterable[str]) -> Iterator[str]:

@@ -55,6 +55,8 @@ class Hints:
     """`bluray`."""
     video_codec: str | None = None
     """`h265`."""
+    audio_codec: str | None = None
+    """`aac`."""
     bit_depth: int | None = None
     channels: str | None = None
     """`5.1`."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from miauflixd.catalogue.model import NoTitleError, TitleId
 from miauflixd.catalogue.title_store import TitleStore
-from miauflixd.errors import MiauflixdError, NotFoundError
+from miauflixd.errors import NotFoundError, TimedOutError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.asking import NoDirectoryError
 from miauflixd.sources.directories.directory import DirectoryUnavailableError, TorrentBytes
@@ -26,6 +26,7 @@ from miauflixd.sources.getting_ports import Stock, Swarms
 from miauflixd.sources.listing_model import OWN, ChosenFile, Listing, ListingId, Part
 from miauflixd.sources.offers import Offer
 from miauflixd.sources.service import Sources
+from miauflixd.sources.settings import ARCHIVE_URL
 from miauflixd.torrents.magnet import Magnet, from_hash, parse_magnet
 from miauflixd.torrents.model import BadTorrentError, Fetched, NoSourceError, SourceFile, SourceId
 from miauflixd.torrents.reader import NoDataError, SourceFailedError
@@ -46,7 +47,7 @@ class UselessListingError(NotFoundError):
     code = "useless_source"
 
 
-class UnopenedError(MiauflixdError):
+class UnopenedError(TimedOutError):
     """Nobody says now what a listing holds; somebody may later."""
 
     code = "unopened_source"
@@ -241,7 +242,7 @@ class Opening:
         with suppress(NoDirectoryError):
             spec = self._sources.directories.directory(offer.directory).spec
             via = spec.via
-            if spec.via == "host" and spec.kind != "archive":
+            if spec.via == "host" and spec.url != ARCHIVE_URL:
                 own = (spec.url,)
         return WebContent(
             name=offer.name,

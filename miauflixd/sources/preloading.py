@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.model import TitleId
-from miauflixd.errors import MiauflixdError, NotFoundError
+from miauflixd.errors import MiauflixdError, NotFoundError, TimedOutError
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources import preload_plan
 from miauflixd.sources.choosing import Chosen
@@ -329,7 +329,7 @@ class Preloading:
             pass
 
 
-class NotGotReadyError(MiauflixdError):
+class NotGotReadyError(TimedOutError):
     """A title is not got ready any further, for want of a reason or of a way to."""
 
     code = "not_got_ready"

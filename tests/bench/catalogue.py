@@ -175,7 +175,7 @@ async def measure_house(
         await measure_rest(daemon, shown, results, runs=runs)
         await measure_search(daemon, results, runs=runs // 2)
         await daemon.rests()
-        await asyncio.sleep(_SETTLING)
+        await daemon.quiet(_SETTLING)
         await measure_quiet(daemon, results, idle=idle)
         results.note("memory", memory([daemon.pid]) / 1e6)
         results.note("memory_engine", memory(family(daemon.pid)) / 1e6)
@@ -273,7 +273,7 @@ async def measure_quiet(daemon: House, results: Results, *, idle: float) -> None
     pids = family(daemon.pid)
     cpu, written = cpu_seconds(pids), _written(pids)
     with daemon.commits() as commits:
-        await asyncio.sleep(idle)
+        await daemon.quiet(idle)
     share, writes = (cpu_seconds(pids) - cpu) / idle * 100, commits[0] * 60 / idle
     results.note("idle_cpu", share)
     results.note("idle_commits", writes)

@@ -128,6 +128,11 @@ class House:
             raise BenchError(f"{method} {path}: {answer.status} {said.decode(errors='replace')}")
         return took, json.loads(said) if said else None
 
+    async def quiet(self, seconds: float) -> None:
+        """Ask nothing for so long, nor keep the connection: the next question opens another."""
+        self._connection.close()
+        await asyncio.sleep(seconds)
+
     async def get(self, path: str) -> Any:
         """Return what is said to be there."""
         _, said = await asyncio.to_thread(self.ask, "GET", path)

@@ -111,10 +111,7 @@ class Archive:
                 imdb_id=query.imdb_id,
                 archive_id=query.archive_id,
                 runtime=_seconds(first.get("length")),
-                hints=Hints(
-                    quality=_quality(first),
-                    video_codec="h264" if str(first.get("format")).startswith("h.264") else None,
-                ),
+                hints=_hints(first),
             )
 
     def _torrent(
@@ -216,6 +213,14 @@ def _seconds(value: object) -> int | None:
         return said.number(int(total), most=said.MAX_SECONDS, least=1)
     except (ValueError, OverflowError):  # no number, or none that is finite
         return None
+
+
+def _hints(file: Mapping[str, object]) -> Hints:
+    """Return what the Archive's own word for a file's format says of it."""
+    if not str(file.get("format")).startswith("h.264"):
+        return Hints(quality=_quality(file))
+    # Made by the Archive from whatever was uploaded, always in the same way.
+    return Hints(quality=_quality(file), video_codec="h264", audio_codec="aac")
 
 
 def _quality(file: Mapping[str, object]) -> str | None:
