@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +17,7 @@ from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.services import running
 from miauflixd.sources.asking import Answers, Asking, NoDirectoryError, NotAskingError, Report
 from miauflixd.sources.directories.directory import (
-    Capabilities,
     DirectoryGuardedError,
-    DirectoryKind,
     DirectoryRefusedError,
     DirectoryUnavailableError,
     DirectoryUnreachableError,
@@ -32,6 +30,7 @@ from miauflixd.sources.offers import DirectoryId, Hints, InfoHash, Offer, Query,
 from miauflixd.sources.standing import LADDER, Standing, after_failure
 from miauflixd.torrents.magnet import Magnet, parse_magnet
 from miauflixd.tunnel.errors import TunnelDownError
+from tests import sources_house
 from tests.directory_fakes import BASE32, HASH, KEY, MAGNET, OTHER_HASH, FakeClock
 
 FILM = Query(kind="movie", titles=("Big Cat",), year=2019, imdb_id="tt5550001")
@@ -41,39 +40,17 @@ WHILE = 0.05
 
 
 @dataclass
-class FakeDirectory:
-    """A directory that answers when a test lets it."""
+class FakeDirectory(sources_house.FakeDirectory):
+    """A directory that counts those who do not wait, and is checked by being asked."""
 
-    name: str
-    found: Sequence[Offer] = ()
-    error: Exception | None = None
-    patient: bool = True
-    kinds: frozenset[str] = frozenset({"movie", "episode", "season"})
-    asked: list[Query] = field(default_factory=list)
     cancelled: int = 0
 
-    kind: DirectoryKind = "yts"
-
-    def __post_init__(self) -> None:
-        self.id = DirectoryId(self.name)
-        self.title = self.name
-        self.released = asyncio.Event()
-        if self.patient:
-            self.released.set()
-
-    def capabilities(self) -> Capabilities:
-        return Capabilities(kinds=self.kinds)  # type: ignore[arg-type]  # a test's are few
-
     async def search(self, query: Query, *, priority: Priority) -> Sequence[Offer]:
-        self.asked.append(query)
         try:
-            await self.released.wait()
+            return await super().search(query, priority=priority)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
-        if self.error is not None:
-            raise self.error
-        return self.found
 
     async def check(self) -> None:
         await self.search(FILM, priority=Priority.WAITED_FOR)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.secrets import Secret
 from miauflixd.sources import said
@@ -30,7 +31,6 @@ from miauflixd.sources.directories.prowlarr import Prowlarr
 from miauflixd.sources.directories.torznab import Torznab
 from miauflixd.sources.directories.torznab_caps import read_caps, requests
 from miauflixd.sources.offers import DirectoryId, Offer, Query
-from miauflixd.sources.ports import Http
 from miauflixd.torrents.magnet import Magnet
 from tests.directory_fakes import (
     API_KEY,

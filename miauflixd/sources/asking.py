@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from miauflixd.errors import MiauflixdError, NotFoundError, UnavailableError
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.directories.directory import (
     Directory,
@@ -18,7 +19,6 @@ from miauflixd.sources.directories.directory import (
 )
 from miauflixd.sources.merge import merge
 from miauflixd.sources.offers import DirectoryId, Offer, Query
-from miauflixd.sources.ports import Clock
 from miauflixd.sources.standing import Standing, after_answer, after_failure
 from miauflixd.torrents.magnet import Magnet
 from miauflixd.tunnel.errors import TunnelDownError

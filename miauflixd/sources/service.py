@@ -13,6 +13,8 @@ from miauflixd.catalogue.home import any_cards
 from miauflixd.catalogue.model import Audience, Kind, NoTitleError, Particulars, TitleId
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.database.database import Database
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.services import running
 from miauflixd.sources import building, choosing
@@ -34,7 +36,6 @@ from miauflixd.sources.listing_model import (
 from miauflixd.sources.listing_store import ListingStore
 from miauflixd.sources.offers import DirectoryId
 from miauflixd.sources.own import Own, named, offer_of
-from miauflixd.sources.ports import Clock, Http
 from miauflixd.sources.ranking import Preference
 from miauflixd.sources.searching import Searching
 from miauflixd.sources.settings import ARCHIVE_URL, SourcesSettings

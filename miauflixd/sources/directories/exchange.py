@@ -11,6 +11,7 @@ import msgspec
 
 from miauflixd.egress.errors import EgressError
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.http import Http, Response
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.directories.directory import (
     DirectoryGuardedError,
@@ -19,7 +20,7 @@ from miauflixd.sources.directories.directory import (
     DirectoryUnreachableError,
     NothingThereError,
 )
-from miauflixd.sources.ports import Http, Response, Turns
+from miauflixd.sources.ports import Turns
 from miauflixd.tunnel.errors import TunnelDownError
 
 WITHIN = 20.0
