@@ -31,6 +31,7 @@ class FakePlaying:
     titles: dict[TitleId, Ready | Exception] = field(default_factory=dict)
     liked: list[Preference] = field(default_factory=list)
     taken: list[SourceId] = field(default_factory=list)
+    disappointing: list[SourceId] = field(default_factory=list)
 
     async def ready(self, title_id: TitleId, preference: Preference) -> Ready:
         self.liked.append(preference)
@@ -44,6 +45,9 @@ class FakePlaying:
 
     async def chosen(self, source_id: SourceId) -> None:
         self.taken.append(source_id)
+
+    async def gave_nothing(self, source_id: SourceId) -> None:
+        self.disappointing.append(source_id)
 
 
 @dataclass

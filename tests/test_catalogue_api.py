@@ -36,6 +36,8 @@ from tests.test_events import beginning, heard
 from tests.tmdb_fake import TOKEN
 from tests.web_house import open_web
 
+pytestmark = pytest.mark.slow
+
 AGO = EPOCH.date() - timedelta(days=9)
 ASKABLE = Config(catalogue=CatalogueSettings(tmdb_token=Secret(TOKEN), archive=False))
 """With somebody who knows more of a title, in principle: there is no internet here."""

@@ -21,6 +21,8 @@ from tests.catalogue_visitor import visitor
 from tests.tmdb_fake import TOKEN, FakeTmdb, serving
 from tests.web_house import Answer, open_web
 
+pytestmark = pytest.mark.slow
+
 ALONE = Config(catalogue=CatalogueSettings(archive=False))
 
 

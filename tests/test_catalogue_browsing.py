@@ -19,6 +19,8 @@ from miauflixd.catalogue.title_store import TitleStore
 from tests.bench.catalogue_data import SMALL, WHOLE, fill
 from tests.catalogue_titles import EN, NOON, movie, open_shelf, put, show
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def shelf(tmp_path):

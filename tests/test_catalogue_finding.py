@@ -18,6 +18,8 @@ from tests.provider_house import FakeHttp, Said
 from tests.tmdb_fake import TOKEN
 from tests.web_house import open_web
 
+pytestmark = pytest.mark.slow
+
 ALONE = Config(catalogue=CatalogueSettings(archive=False))
 WITH_TMDB = Config(catalogue=CatalogueSettings(archive=False, tmdb_token=Secret(TOKEN)))
 

@@ -17,6 +17,8 @@ from tests.catalogue_house import EVERYBODY, MOVIES, House
 from tests.time_machine import START
 from tests.tmdb_fake import FIRST, TOKEN, Trouble
 
+pytestmark = pytest.mark.slow
+
 TODAY = START.date()
 DAY = timedelta(days=1)
 

@@ -10,6 +10,8 @@ from miauflixd.catalogue.image_source import ImageUnavailableError
 from tests.artwork_fakes import JPEG, FakeArtwork
 from tests.web_house import open_web
 
+pytestmark = pytest.mark.slow
+
 KEY = "tmdb-poster-abc.jpg"
 ADDRESS = f"/api/images/small/{KEY}"
 

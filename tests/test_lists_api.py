@@ -8,6 +8,8 @@ from miauflixd.catalogue.model import ListSlug
 from tests.catalogue_fakes import FakeCatalogue, movie, show
 from tests.web_house import open_web
 
+pytestmark = pytest.mark.slow
+
 POPULAR = ListSpec(
     slug=ListSlug("tmdb-movies-popular"), title="Popular movies", kind="movie", provider="tmdb"
 )

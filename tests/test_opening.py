@@ -12,6 +12,7 @@ from miauflixd.sources.listing_model import NothingToPlayError, NotPlayableError
 from miauflixd.sources.offers import DirectoryId
 from miauflixd.sources.opening import UnopenedError, UselessListingError
 from miauflixd.sources.ranking import Preference
+from miauflixd.torrents.model import SourceId
 from miauflixd.tunnel.errors import TunnelDownError
 from miauflixd.web_files.model import WebFile
 from tests.ready_house import FILM, GB, TorrentDirectory, open_ready
@@ -349,6 +350,23 @@ async def test_a_show_and_what_there_is_not_are_not_played(tmp_path):
             await ready.playing.ready(TitleId.parse("show:1"), WANTED)
         with pytest.raises(NoTitleError):
             await ready.playing.ready(TitleId.parse("movie:99"), WANTED)
+
+
+async def test_what_gave_nothing_is_taken_last_for_a_while(tmp_path):
+    known = [offer(OTHER, 2, seeders=1), offer(FILM, 1, seeders=50)]
+    async with open_ready(tmp_path, FakeDirectory("a", known)) as ready:
+        ready.swarms.put(1, FILES)
+        ready.swarms.put(2, FILES)
+        film = await ready.house.movie()
+        best = await ready.playing.ready(film, WANTED)
+
+        await ready.playing.gave_nothing(best.source_id)
+        await ready.playing.gave_nothing(SourceId("nobody's"))
+        second = await ready.playing.ready(film, WANTED)
+        assert second.listing_id != best.listing_id
+
+        await ready.playing.gave_nothing(second.source_id)
+        assert (await ready.playing.ready(film, WANTED)).listing_id == best.listing_id
 
 
 async def test_a_file_of_a_server_is_played_without_any_swarm(tmp_path):

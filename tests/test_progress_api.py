@@ -9,6 +9,8 @@ from tests.auth_house import EPOCH
 from tests.catalogue_fakes import FakeCatalogue, movie
 from tests.web_house import open_web
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600.0
 AGO = EPOCH.date() - timedelta(days=9)
 

@@ -15,6 +15,8 @@ from tests.fakes import FakeTorrents
 from tests.ready_fakes import FakePlaying, FakePreloading, ready
 from tests.web_house import Web, open_web
 
+pytestmark = pytest.mark.slow
+
 FILM = "Big.Cat.2019.1080p.WEB-DL.H264.AAC-GRP"
 
 

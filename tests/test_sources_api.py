@@ -15,6 +15,8 @@ from tests.directory_fakes import HASH, MAGNET, TORRENT
 from tests.sources_house import FakeDirectory, info_hash, offer, spec
 from tests.web_house import open_web
 
+pytestmark = pytest.mark.slow
+
 FILM = "Big.Cat.2019.1080p.WEB-DL.H264.AAC-GRP"
 
 

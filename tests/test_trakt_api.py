@@ -6,6 +6,8 @@ from tests.trakt_fake import FakeTrakt
 from tests.trakt_house import open_house
 from tests.web_house import open_web
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fake():

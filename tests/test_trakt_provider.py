@@ -25,6 +25,8 @@ from miauflixd.runtime.secrets import Secret
 from tests.auth_house import Clock
 from tests.trakt_fake import CLIENT_ID, FakeTrakt, Trouble, movie, serving, show
 
+pytestmark = pytest.mark.slow
+
 TRENDING = ListSlug("trakt-movies-trending")
 
 

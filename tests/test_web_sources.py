@@ -31,6 +31,8 @@ from miauflixd.web_files.store import StoredWebSource, WebSourceStore
 from tests.range_fake import RangeServer, serving
 from tests.torrent_files import noise
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 FILM = noise(7 * MIB + 12_345)
 KEY = bytes(range(32))

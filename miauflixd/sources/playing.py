@@ -37,6 +37,14 @@ _PATIENCE = 12.0
 """Seconds for a swarm to say what it holds before another listing is tried."""
 
 
+_AVOIDED = 600.0
+"""Seconds for which what gave nothing is tried after all others: a swarm may be asleep, and a film
+that did not start is not started a second time from the same place."""
+
+_REMEMBERED = 1000
+"""Listings that are avoided at the same time."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:
     """What to read a title from."""
@@ -61,6 +69,8 @@ class Playing:
         self._opening = opening
         self._stock = stock
         self._preloading = preloading
+        self._avoided: dict[ListingId, float] = {}
+        """Until when, by the loop's clock."""
 
     async def ready(
         self,
@@ -84,7 +94,7 @@ class Playing:
             NothingToPlayError: there is nothing, or it was not found in time; the message says why.
             TunnelDownError: there is no way to what there is.
         """
-        attempt = _Attempt(title_id, preference, tried=[*not_these])
+        attempt = _Attempt(title_id, preference, tried=[*not_these], avoided=self._to_avoid())
         try:
             async with asyncio.timeout(within):
                 return await self._ready(attempt)
@@ -95,14 +105,37 @@ class Playing:
         """Note that somebody plays a source that they have chosen themselves."""
         await self._preloading.played(source_id)
 
+    async def gave_nothing(self, source_id: SourceId) -> None:
+        """Note that a source could not be played, so that the next best one is taken for a while.
+
+        Somebody may know better, and mark it as broken for good.
+        """
+        listing = await self._sources.listings.by_source(source_id)
+        if listing is None:
+            return
+        self._avoided.pop(listing.id, None)
+        self._avoided[listing.id] = asyncio.get_running_loop().time() + _AVOIDED
+        while len(self._avoided) > _REMEMBERED:
+            del self._avoided[next(iter(self._avoided))]
+
+    def _to_avoid(self) -> list[ListingId]:
+        now = asyncio.get_running_loop().time()
+        self._avoided = {one: until for one, until in self._avoided.items() if until > now}
+        return [*self._avoided]
+
     async def _ready(self, attempt: "_Attempt") -> Ready:
         searched = False
         while True:
             try:
                 chosen = await self._sources.best(
-                    attempt.title_id, attempt.preference, not_these=attempt.tried
+                    attempt.title_id,
+                    attempt.preference,
+                    not_these=[*attempt.tried, *attempt.avoided],
                 )
             except NothingToPlayError as error:
+                if attempt.avoided:
+                    attempt.avoided = []  # better the one that gave nothing than nothing
+                    continue
                 if searched:
                     raise attempt.failure(str(error)) from error
                 searched = await self._search(attempt)
@@ -160,11 +193,17 @@ class _Attempt:
     """Somebody's wish, and what has been tried to fulfil it."""
 
     def __init__(
-        self, title_id: TitleId, preference: Preference, *, tried: list[ListingId]
+        self,
+        title_id: TitleId,
+        preference: Preference,
+        *,
+        tried: list[ListingId],
+        avoided: list[ListingId],
     ) -> None:
         self.title_id = title_id
         self.preference = preference
         self.tried = tried
+        self.avoided = avoided
         self.against: list[str] = []
         self.has_searched = False
 

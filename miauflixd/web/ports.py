@@ -539,6 +539,10 @@ class Playing(Protocol):
         """Note that somebody plays a source that they have chosen themselves."""
         ...
 
+    async def gave_nothing(self, source_id: SourceId) -> None:
+        """Note that a source could not be played, so that another is taken for a while."""
+        ...
+
 
 class Preloading(Protocol):
     """What is got ready before anybody presses play."""

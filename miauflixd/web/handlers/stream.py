@@ -9,6 +9,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from miauflixd.torrents.model import SourceFile, SourceId
+from miauflixd.torrents.reader import NoDataError, SourceFailedError
 from miauflixd.web.authentication import require_still
 from miauflixd.web.bodies import query
 from miauflixd.web.byte_ranges import (
@@ -17,7 +18,7 @@ from miauflixd.web.byte_ranges import (
     if_range_holds,
     requested_range,
 )
-from miauflixd.web.keys import TORRENTS
+from miauflixd.web.keys import PLAYING, TORRENTS
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.sendfile import Outlet
 from miauflixd.web.shapes import StreamQuery
@@ -55,6 +56,14 @@ _DLNA = {
 async def stream(request: web.Request) -> web.StreamResponse:
     """Answer GET and HEAD for one file of a source."""
     source_id = SourceId(request.match_info["source_id"])
+    try:
+        return await _sent(request, source_id)
+    except (NoDataError, SourceFailedError):
+        await request.app[PLAYING].gave_nothing(source_id)
+        raise
+
+
+async def _sent(request: web.Request, source_id: SourceId) -> web.StreamResponse:
     wanted_file = query(request.query, StreamQuery).file
     async with request.app[TORRENTS].reader(source_id, wanted_file) as reader:
         file = reader.file
