@@ -17,6 +17,7 @@ from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.services import running
 from miauflixd.sources.asking import Answers, Asking, NoDirectoryError, NotAskingError, Report
 from miauflixd.sources.directories.directory import (
+    Capabilities,
     DirectoryGuardedError,
     DirectoryRefusedError,
     DirectoryUnavailableError,
@@ -209,6 +210,22 @@ async def test_only_those_are_asked_who_can_know():
         answers = await ask(asking, Query(kind="episode", titles=("The Cats",)))
 
     assert (outcomes(answers), films.asked) == ({"films": "answered"}, [])
+    assert asking.standing(films.id) == Standing()
+
+
+@pytest.mark.parametrize(
+    ("query", "can"),
+    [
+        (Query(kind="movie", titles=("Big Cat",), imdb_id="tt5550001"), False),
+        (Query(kind="movie", titles=("Big Cat",), archive_id="big_cat_1928"), True),
+        (Query(kind="season", titles=("Big Cat",), archive_id="big_cat_1928"), False),
+    ],
+)
+def test_who_finds_nothing_by_its_name_wants_an_id(query, can):
+    archive = Capabilities(
+        kinds=frozenset({"movie", "episode"}), ids=frozenset({"archive"}), words=False
+    )
+    assert archive.can_find(query) is can
 
 
 async def test_with_no_directories_there_is_an_answer_at_once():

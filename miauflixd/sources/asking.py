@@ -216,7 +216,7 @@ class Asking:
             if left:
                 reason = self.standing(directory.id).reason
                 enquiry.note(Report(directory=directory.id, outcome="resting", reason=reason))
-            elif query.kind not in directory.capabilities().kinds:
+            elif not directory.capabilities().can_find(query):
                 enquiry.note(Report(directory=directory.id, outcome="answered"))
             else:
                 self._group.create_task(

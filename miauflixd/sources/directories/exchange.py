@@ -164,6 +164,8 @@ class Exchange:
             raise
         except (MiauflixdError, OSError) as error:
             said = str(error)
+            if getattr(error, "reason", None) == "refused" and self.is_own(url) and not self._allow:
+                said += "; what is in this house is asked by its own network (`via` is `host`)"
             unreached = isinstance(error, EgressError) and error.reason in _UNREACHED
             kind = DirectoryUnreachableError if unreached else DirectoryUnavailableError
             raise kind(
