@@ -71,7 +71,7 @@ search would be written during the next, which nobody has typed yet."""
 _ENOUGH = 6
 """Finds of our own with which nobody waits for TMDB, which takes longer than any bound."""
 
-_SETTLING = 65.0
+SETTLING = 65.0
 """Seconds after which it has been written down that somebody was there."""
 
 _HOURLY = ("refresh_lists", "sync_movies", "sync_shows", "sync_trakt")
@@ -175,7 +175,7 @@ async def measure_house(
         await measure_rest(daemon, shown, results, runs=runs)
         await measure_search(daemon, results, runs=runs // 2)
         await daemon.rests()
-        await daemon.quiet(_SETTLING)
+        await daemon.quiet(SETTLING)
         await measure_quiet(daemon, results, idle=idle)
         results.note("memory", memory([daemon.pid]) / 1e6)
         results.note("memory_engine", memory(family(daemon.pid)) / 1e6)

@@ -51,7 +51,7 @@ _WORDS = """
     letter shadow clock summer horse bridge window salt ember crown desert forest station violin
     market tower promise stranger carnival engine meadow compass kingdom
 """
-_STEMS = _WORDS.split()
+STEMS = _WORDS.split()
 _ENDS = ("", "s", "er", "ing", "less", "land", "town", "light", "song", "house", "wood", "field")
 
 
@@ -169,8 +169,8 @@ def _name(random: Random) -> str:
 
 
 def _word(random: Random) -> str:
-    return (random.choice(_STEMS) + random.choice(_ENDS)).capitalize()
+    return (random.choice(STEMS) + random.choice(_ENDS)).capitalize()
 
 
 def _prose(random: Random, words: int) -> str:
-    return " ".join(random.choices(_STEMS, k=words)).capitalize() + "."
+    return " ".join(random.choices(STEMS, k=words)).capitalize() + "."

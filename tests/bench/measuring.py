@@ -96,7 +96,7 @@ def table(
         verdict, bound = "", ""
         if bounds and target.bound is not None:
             sign = ">=" if target.at_least else "<="
-            bound = f"{sign} {target.bound:.3g}"
+            bound = f"{sign} {target.bound:.4g}"
             figure = summary.p95 if target.at_p95 else summary.median
             kept = figure >= target.bound if target.at_least else figure <= target.bound
             bound += " (p95)" if target.at_p95 else ""

@@ -30,7 +30,8 @@ from miauflixd.sources.release_names import parse
 from miauflixd.sources.service import WITHIN
 from miauflixd.vault.sealing import Sealer
 from tests.bench import client
-from tests.bench.catalogue import measure_queue
+from tests.bench.catalogue import SETTLING, measure_queue
+from tests.bench.catalogue_data import STEMS
 from tests.bench.measuring import (
     Results,
     Summary,
@@ -137,7 +138,7 @@ async def measure_search(folder: Path, results: Results, *, runs: int) -> None:
     place.mkdir()
     async with open_house(place, *directories) as house:
         for run in range(runs):
-            title = await house.movie(f"{_title(run)}")
+            title = await house.movie(_title(run))
             for directory in directories:
                 directory.found = _offers(run, random, by=directory.name)
             house.told.clear()
@@ -171,7 +172,12 @@ async def _note_first(house: House, began: float, results: Results) -> None:
 
 
 def _title(number: int) -> str:
-    return f"Harbour Lantern {chr(ord('A') + number % 26)}{number}"
+    """Return a title of its own, without anything that could be read as a number."""
+    words, rest = [], number
+    for _ in range(3):
+        rest, word = divmod(rest, len(STEMS))
+        words.append(STEMS[word].title())
+    return " ".join(words)
 
 
 def _offers(run: int, random: Random, *, by: str, count: int = _OF_EACH) -> Sequence[Offer]:
@@ -257,8 +263,7 @@ async def measure_idle(folder: Path, filled: Path, results: Results, *, seconds:
     """Measure what it costs to have many sources, and nothing to do."""
     settings = f'[storage]\nsealing_key = "{_KEY.hex()}"\n'
     async with daemon(folder, filled=filled, settings=settings) as process:
-        # What is done once after the start, and the note that somebody has signed in.
-        await asyncio.sleep(5)
+        await asyncio.sleep(SETTLING)
         pids = family(process.pid)
         (database,) = folder.glob("*/data/miauflixd.sqlite3")
         before = cpu_seconds(pids)
@@ -360,7 +365,7 @@ def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench sources", description=__doc__)
     parser.add_argument("--runs", type=int, default=100, help="of what takes milliseconds")
     parser.add_argument("--plays", type=int, default=5, help="of searches, and of pressing play")
-    parser.add_argument("--idle", type=float, default=30.0, help="seconds to watch it idle")
+    parser.add_argument("--idle", type=float, default=20.0, help="seconds to watch it idle")
     parser.add_argument("--only", action="append", choices=_PARTS, help="repeatable")
     parser.add_argument("--json", type=Path, default=None, help="write the JSON there")
     arguments = parser.parse_args(words)
