@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.lab import topology
 from tests.lab.canaries import Canaries
 from tests.lab.capture import Capture
+from tests.lab.catalogue import open_catalogue
 from tests.lab.household import open_router
 from tests.lab.internet import open_internet, zone
 from tests.lab.machine import LabError
@@ -77,6 +78,7 @@ class Lab:
             await ports[name].open(namespace)
         await open_router(world.isp, address=topology.GATEWAY, journal=journal)
         await open_internet(world.net, canaries=canaries, journal=journal)
+        await open_catalogue(world.host)
         places = (world.host, world.isp, world.lan, world.net, *world.servers.values())
         await open_resolvers(journal, places=places)
         rules = Rules(
