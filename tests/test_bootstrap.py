@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,7 +19,6 @@ from miauflixd.errors import SettingsError
 from miauflixd.jobs.settings import JobsSettings
 from miauflixd.sources.settings import SourcesSettings
 from miauflixd.tunnel.keeper_handle import KeeperHandle
-from miauflixd.tunnel.settings import TunnelSettings
 from miauflixd.web.settings import WebSettings
 
 
@@ -48,7 +47,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, mode: Literal["required", "off"]) -> AsyncIterator[House]:
+async def house(folder: Path) -> AsyncIterator[House]:
     """Have one with a real engine; of its keeper nothing is ever heard about a tunnel."""
     config = Config(
         web=WebSettings(port=0, control_socket=folder / "control"),
@@ -56,12 +55,10 @@ async def house(folder: Path, mode: Literal["required", "off"]) -> AsyncIterator
         sources=SourcesSettings(archive=False),
         jobs=JobsSettings(background=False),
         storage=StorageSettings(path=folder / "data"),
-        vpn=TunnelSettings(mode=mode),
     )
     program = [sys.executable, "-m", "tests.keeper_program", "has an engine", str(folder / "diary")]
-    keeper = KeeperHandle.start(program) if mode == "required" else None
     async with (
-        application(config, keeper=keeper),
+        application(config, keeper=KeeperHandle.start(program)),
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(folder / "control"))) as client,
     ):
         yield House(client)
@@ -85,7 +82,7 @@ async def directory(asked: list[str]) -> AsyncIterator[str]:
 @pytest.mark.timeout(60)
 async def test_without_the_tunnel_directories_are_neither_asked_nor_blamed(tmp_path):
     asked: list[str] = []
-    async with directory(asked) as url, house(tmp_path, "required") as home:
+    async with directory(asked) as url, house(tmp_path) as home:
         wanted = {"kind": "torznab", "title": "Lab", "url": url, "via": "tunnel"}
         await home.ask("POST", "/api/directories", json=wanted)
 
@@ -101,7 +98,7 @@ async def test_without_the_tunnel_directories_are_neither_asked_nor_blamed(tmp_p
 @pytest.mark.timeout(60)
 async def test_a_directory_that_is_to_be_asked_by_the_host_needs_no_tunnel(tmp_path):
     asked: list[str] = []
-    async with directory(asked) as url, house(tmp_path, "required") as home:
+    async with directory(asked) as url, house(tmp_path) as home:
         wanted = {"kind": "torznab", "title": "Lab", "url": url, "via": "host"}
         await home.ask("POST", "/api/directories", json=wanted)
         await home.ask("POST", "/api/directories/lab/check")
