@@ -36,6 +36,7 @@ from miauflixd.keeper.messages import Configure
 from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.services import running
 from miauflixd.sources.readiness import Readiness
 from miauflixd.sources.service import Sources
@@ -53,7 +54,6 @@ from miauflixd.tunnel.keeper_handle import KeeperHandle
 from miauflixd.tunnel.keeper_process import KeeperProcess
 from miauflixd.tunnel.model import ProviderName
 from miauflixd.tunnel.no_tunnel import NoTunnel
-from miauflixd.tunnel.ports import Http
 from miauflixd.tunnel.providers.mullvad import Mullvad
 from miauflixd.tunnel.providers.nordvpn import NordVpn
 from miauflixd.tunnel.providers.provider import Provider

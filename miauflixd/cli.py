@@ -190,7 +190,9 @@ def _add_sources(sources: argparse.ArgumentParser) -> None:
     add.add_argument("--url", required=True, help="where it is; of a folder, its path")
     add.add_argument("--id", help="what to call it in commands (default: out of the title)")
     add.add_argument(
-        "--via", choices=("tunnel", "host"), help="by which road (default: the tunnel)"
+        "--via",
+        choices=("tunnel", "host"),
+        help="by which road (default: tunnel; what is in this house: host)",
     )
     add.add_argument(
         "--category", type=int, action="append", metavar="N", help="only in this one; repeatable"

@@ -23,9 +23,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from miauflixd.egress.clients import host_client
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.secrets import Secret
 from miauflixd.sources.directories.exchange import Exchange
-from miauflixd.sources.ports import Http
 from tests.torrent_files import bencode, v1
 
 KEY = "0123456789abcdef0123456789abcdef"

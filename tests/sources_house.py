@@ -19,11 +19,11 @@ from miauflixd.catalogue.model import (
 )
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.database.database import Database
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.directories.directory import Capabilities, DirectoryKind, TorrentBytes
 from miauflixd.sources.listing_model import ListingId
 from miauflixd.sources.offers import DirectoryId, InfoHash, Offer, Query
-from miauflixd.sources.ports import Http
 from miauflixd.sources.ranking import Preference
 from miauflixd.sources.service import Sources, TitleSources
 from miauflixd.sources.settings import DirectorySpec, SourcesSettings

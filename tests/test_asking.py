@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,6 @@ from miauflixd.sources.asking import Answers, Asking, NoDirectoryError, NotAskin
 from miauflixd.sources.directories.directory import (
     Capabilities,
     DirectoryGuardedError,
-    DirectoryKind,
     DirectoryRefusedError,
     DirectoryUnavailableError,
     DirectoryUnreachableError,
@@ -32,6 +31,7 @@ from miauflixd.sources.offers import DirectoryId, Hints, InfoHash, Offer, Query,
 from miauflixd.sources.standing import LADDER, Standing, after_failure
 from miauflixd.torrents.magnet import Magnet, parse_magnet
 from miauflixd.tunnel.errors import TunnelDownError
+from tests import sources_house
 from tests.directory_fakes import BASE32, HASH, KEY, MAGNET, OTHER_HASH, FakeClock
 
 FILM = Query(kind="movie", titles=("Big Cat",), year=2019, imdb_id="tt5550001")
@@ -41,39 +41,17 @@ WHILE = 0.05
 
 
 @dataclass
-class FakeDirectory:
-    """A directory that answers when a test lets it."""
+class FakeDirectory(sources_house.FakeDirectory):
+    """A directory that counts those who do not wait, and is checked by being asked."""
 
-    name: str
-    found: Sequence[Offer] = ()
-    error: Exception | None = None
-    patient: bool = True
-    kinds: frozenset[str] = frozenset({"movie", "episode", "season"})
-    asked: list[Query] = field(default_factory=list)
     cancelled: int = 0
 
-    kind: DirectoryKind = "yts"
-
-    def __post_init__(self) -> None:
-        self.id = DirectoryId(self.name)
-        self.title = self.name
-        self.released = asyncio.Event()
-        if self.patient:
-            self.released.set()
-
-    def capabilities(self) -> Capabilities:
-        return Capabilities(kinds=self.kinds)  # type: ignore[arg-type]  # a test's are few
-
     async def search(self, query: Query, *, priority: Priority) -> Sequence[Offer]:
-        self.asked.append(query)
         try:
-            await self.released.wait()
+            return await super().search(query, priority=priority)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
-        if self.error is not None:
-            raise self.error
-        return self.found
 
     async def check(self) -> None:
         await self.search(FILM, priority=Priority.WAITED_FOR)
@@ -232,6 +210,22 @@ async def test_only_those_are_asked_who_can_know():
         answers = await ask(asking, Query(kind="episode", titles=("The Cats",)))
 
     assert (outcomes(answers), films.asked) == ({"films": "answered"}, [])
+    assert asking.standing(films.id) == Standing()
+
+
+@pytest.mark.parametrize(
+    ("query", "can"),
+    [
+        (Query(kind="movie", titles=("Big Cat",), imdb_id="tt5550001"), False),
+        (Query(kind="movie", titles=("Big Cat",), archive_id="big_cat_1928"), True),
+        (Query(kind="season", titles=("Big Cat",), archive_id="big_cat_1928"), False),
+    ],
+)
+def test_who_finds_nothing_by_its_name_wants_an_id(query, can):
+    archive = Capabilities(
+        kinds=frozenset({"movie", "episode"}), ids=frozenset({"archive"}), words=False
+    )
+    assert archive.can_find(query) is can
 
 
 async def test_with_no_directories_there_is_an_answer_at_once():
@@ -343,11 +337,26 @@ async def test_what_does_not_mend_itself_is_left_alone_for_longer(clock, error, 
         assert (await asking.check(refusing.id)).condition == "ok"
 
 
-@pytest.mark.parametrize("error", [NothingThereError("Gone"), FunctionMissingError("No")])
-async def test_one_that_only_has_not_got_it_is_well(error):
-    async with asking_of(FakeDirectory("a", error=error)) as asking:
+async def test_one_that_cannot_be_asked_in_this_way_is_well():
+    async with asking_of(FakeDirectory("a", error=FunctionMissingError("No"))) as asking:
         assert outcomes(await ask(asking)) == {"a": "failed"}
         assert asking.standing(DirectoryId("a")).condition == "ok"
+
+
+async def test_one_that_only_has_not_got_it_any_more_is_well():
+    a = FakeDirectory("a", error=NothingThereError("Gone"))
+    async with asking_of(a) as asking:
+        with pytest.raises(NothingThereError):
+            await asking.resolve(Offer(directory=a.id, name="x"), priority=Priority.ROUTINE)
+        assert asking.standing(a.id).condition == "ok"
+
+
+async def test_one_at_whose_address_there_is_nothing_is_not_well():
+    a = FakeDirectory("a", error=NothingThereError("There is nothing at that address"))
+    async with asking_of(a) as asking:
+        assert (await asking.check(a.id)).condition == "failing"
+        assert outcomes(await ask(asking)) == {"a": "failed"}
+        assert asking.standing(a.id).reason == "There is nothing at that address"
 
 
 async def test_nobody_is_blamed_while_there_is_no_way_out():

@@ -75,7 +75,7 @@ async def test_directories_are_added_looked_at_checked_and_removed(run, director
         *("--url", "http://192.168.1.5/api", "--via", "host"),
     )
     assert status == 0
-    assert "torznab at http://192.168.1.5/api by the host, with a key" in out
+    assert "torznab at http://192.168.1.5/api by this machine's own network, with a key" in out
     assert "hunter2" not in out
 
     status, out, _ = await run("directories")
@@ -86,7 +86,31 @@ async def test_directories_are_added_looked_at_checked_and_removed(run, director
     directory.error = DirectoryRefusedError("It wants a key")
     status, out, _ = await run("check", "a")
     assert status == 1
-    assert "a  A: does not let us in (It wants a key), asked again " in out
+    assert "a  A: does not let us in (It wants a key), left alone until " in out
 
     assert (await run("remove-directory", "mine"))[0] == 0
     assert (await run("remove-directory", "mine"))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--title", ""), "title: This must not be empty"),
+        (("--title", "A" * 81), "title: At most 80 characters are taken"),
+        (("--title", "A", "--id", "Bad Id"), "id: This has not the right form"),
+        (("--title", "A", "--category", "-5"), "categories[0]: The least is 1"),
+    ],
+)
+async def test_what_cannot_be_meant_is_said_so_in_words(run, words, said):
+    status, _, err = await run(
+        "add-directory", "--kind", "yts", "--url", "https://a.example", *words
+    )
+    assert (status, err) == (1, f"miauflixd: {said}\n")
+
+
+async def test_whoever_finds_nothing_reads_who_has_failed(run, directory):
+    directory.error = DirectoryRefusedError("It wants a key")
+    status, out, _ = await run("list", "movie:1")
+    assert status == 1
+    assert "Nothing is known that this can be played from" in out
+    assert "Nothing from a: It wants a key" in out

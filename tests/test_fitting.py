@@ -12,8 +12,9 @@ from miauflixd.sources.fitting import Sought, match, promising_first
 from miauflixd.sources.listing_model import Found
 from miauflixd.sources.matching import Refusal
 from miauflixd.sources.offered_release import release_of
-from miauflixd.sources.offers import Hints, WebFile
+from miauflixd.sources.offers import Hints
 from miauflixd.sources.release_model import Quality, SourceType, VideoCodec
+from miauflixd.web_files.model import WebFile
 from tests.sources_house import offer, open_house
 
 FILM = Particulars(

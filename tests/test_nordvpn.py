@@ -8,10 +8,10 @@ import pytest
 
 from miauflixd.egress.clients import host_client
 from miauflixd.errors import InvalidInputError, MiauflixdError
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.http_headers import retry_after
 from miauflixd.runtime.secrets import Secret
 from miauflixd.tunnel.model import Credentials
-from miauflixd.tunnel.ports import Http
 from miauflixd.tunnel.providers.nordvpn import NordVpn
 from miauflixd.tunnel.providers.provider import (
     NoServerError,

@@ -9,11 +9,12 @@ from msgspec import structs
 from miauflixd.catalogue.model import NoTitleError, TitleId
 from miauflixd.sources.directories.directory import DirectoryUnreachableError, NothingThereError
 from miauflixd.sources.listing_model import NothingToPlayError, NotPlayableError
-from miauflixd.sources.offers import DirectoryId, WebFile
+from miauflixd.sources.offers import DirectoryId
 from miauflixd.sources.opening import UnopenedError, UselessListingError
 from miauflixd.sources.ranking import Preference
 from miauflixd.torrents.model import SourceId
 from miauflixd.tunnel.errors import TunnelDownError
+from miauflixd.web_files.model import WebFile
 from tests.ready_house import FILM, GB, TorrentDirectory, open_ready
 from tests.sources_house import FakeDirectory, info_hash, offer
 from tests.swarm_fakes import MIB, torrent

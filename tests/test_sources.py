@@ -9,6 +9,7 @@ import pytest
 
 from miauflixd.auth.model import Profile
 from miauflixd.catalogue.model import Audience, NoTitleError, TitleId
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.choosing import preference
 from miauflixd.sources.directories.directory import DirectoryRefusedError
@@ -18,13 +19,13 @@ from miauflixd.sources.listing_model import (
     NothingToPlayError,
     NotPlayableError,
 )
-from miauflixd.sources.offers import Hints, WebFile
+from miauflixd.sources.offers import Hints
 from miauflixd.sources.own import Own
-from miauflixd.sources.ports import Http
 from miauflixd.sources.ranking import Preference
 from miauflixd.sources.release_model import Quality
 from miauflixd.torrents.model import BadTorrentError
 from miauflixd.tunnel.errors import TunnelDownError
+from miauflixd.web_files.model import WebFile
 from tests.catalogue_titles import EN
 from tests.directory_fakes import (
     API_KEY,

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from miauflixd.sources.offers import WebFile
 from miauflixd.sources.preload_plan import MOST_IN_ALL, Nearness
 from miauflixd.sources.ranking import Preference
 from miauflixd.torrents.model import SourceId
+from miauflixd.web_files.model import WebFile
 from tests.ready_house import FILM, GB, ReadyHouse, anna, open_ready, until
 from tests.sources_house import FakeDirectory, offer
 from tests.swarm_fakes import MIB

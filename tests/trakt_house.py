@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from miauflixd.auth.model import UserId
-from miauflixd.catalogue.ports import Http, Response
 from miauflixd.catalogue.providers.pace import Pace
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.catalogue.trakt_accounts import TraktAccounts
 from miauflixd.catalogue.trakt_store import TraktStore
 from miauflixd.database.database import Database
 from miauflixd.egress.clients import host_client
+from miauflixd.runtime.http import Http, Response
 from miauflixd.runtime.secrets import Secret
 from miauflixd.runtime.services import running
 from miauflixd.vault.sealing import Sealer

@@ -13,15 +13,15 @@ from miauflixd.auth.model import Actor, NewUser, Role, User
 from miauflixd.auth.passwords import Cost
 from miauflixd.catalogue.library import Library as Shelves
 from miauflixd.catalogue.lists import Lists
-from miauflixd.catalogue.ports import Errands, Http
+from miauflixd.catalogue.ports import Errands
 from miauflixd.catalogue.watched import Watching
 from miauflixd.catalogue.watching_store import WatchingStore
 from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config
 from miauflixd.database.database import Database
+from miauflixd.runtime.http import Http
 from miauflixd.sources.directory_book import Build
-from miauflixd.sources.ports import Http as SourcesHttp
 from miauflixd.sources.service import Sources
 from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.vault.sealing import Sealer
@@ -156,7 +156,7 @@ async def open_web(
     errands: Errands | None = None,
     trakt: Trakt | None = None,
     directories: Build | None = None,
-    sources_http: SourcesHttp | None = None,
+    sources_http: Http | None = None,
     playing: Playing | None = None,
     preloading: Preloading | None = None,
     **settings: Any,

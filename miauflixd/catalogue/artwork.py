@@ -26,8 +26,8 @@ from miauflixd.catalogue.image_source import (
 from miauflixd.catalogue.images import ImageSize, MediaType, is_image_key, is_image_size
 from miauflixd.catalogue.ladder import Ladder
 from miauflixd.catalogue.model import ImageKey, NoImageError
-from miauflixd.catalogue.ports import Http
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.http import Http
 
 _log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.model import TitleId
-from miauflixd.catalogue.ports import Clock
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.catalogue.watched import Watching
+from miauflixd.runtime.clock import Clock
 
 _AFTER = timedelta(days=30)
 """Since a provider last named it, in a list or to a search."""

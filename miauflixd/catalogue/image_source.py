@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from miauflixd.catalogue.images import MediaType, media_type
 from miauflixd.catalogue.model import NoImageError
-from miauflixd.catalogue.ports import Http, Response
 from miauflixd.egress.errors import EgressError, Reason
 from miauflixd.errors import MiauflixdError, UnavailableError
+from miauflixd.runtime.http import Http, Response
 
 _LIMIT = 10 * 2**20
 """Bytes of an image: the largest originals of TMDB's have 8 MB."""

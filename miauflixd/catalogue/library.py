@@ -15,7 +15,7 @@ from miauflixd.catalogue.list_store import ListStore
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.locales import ENGLISH, parse_locale
 from miauflixd.catalogue.model import ImageKey, Locale, Region, TitleId
-from miauflixd.catalogue.ports import Clock, Errands, Http
+from miauflixd.catalogue.ports import Errands
 from miauflixd.catalogue.providers import archive_images, tmdb_images
 from miauflixd.catalogue.providers.archive import Archive
 from miauflixd.catalogue.providers.tmdb import Tmdb
@@ -34,6 +34,8 @@ from miauflixd.catalogue.watched import Watching
 from miauflixd.catalogue.watching_store import WatchingStore
 from miauflixd.database.database import Database
 from miauflixd.runtime.changes import Changes
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.services import running
 from miauflixd.vault.sealing import Sealer
 

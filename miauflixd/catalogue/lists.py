@@ -12,7 +12,7 @@ from miauflixd.catalogue import list_model
 from miauflixd.catalogue.list_model import ListInfo, ListSpec, TitleList
 from miauflixd.catalogue.list_store import Change, ListStore
 from miauflixd.catalogue.model import ListSlug, NoListError, ProviderName, TitleId
-from miauflixd.catalogue.ports import Clock
+from miauflixd.runtime.clock import Clock
 
 _STAMPED = timedelta(hours=6)
 """How long ago an unchanged list may be said to have been refreshed: lists are asked for every

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue import watching
 from miauflixd.catalogue.model import TitleId
-from miauflixd.catalogue.ports import Clock, Outline
+from miauflixd.catalogue.ports import Outline
 from miauflixd.catalogue.watching_store import WatchingStore
+from miauflixd.runtime.clock import Clock
 
 _FOLLOWED = 100
 """Shows that are looked at, the latest first; nobody scrolls so far."""

@@ -1,70 +1,10 @@
 """What the catalogue wants of others."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from miauflixd.catalogue.model import TitleId
 from miauflixd.catalogue.watching import Step
-
-Clock = Callable[[], datetime]
-"""The time of day, in UTC."""
-
-
-class Response(Protocol):
-    """What a server answered."""
-
-    @property
-    def status(self) -> int:
-        """The status of the last answer, behind all redirects."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers, their names in whatever case the server wrote."""
-        ...
-
-    @property
-    def url(self) -> str:
-        """Where it came from, behind all redirects."""
-        ...
-
-    @property
-    def body(self) -> bytes:
-        """All of the body, decompressed."""
-        ...
-
-
-class Http(Protocol):
-    """The HTTP client of the host's network: nothing that it is asked for tells of a swarm."""
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        json: object | None = None,
-        timeout: float,  # noqa: ASYNC109 - of the whole exchange, which only the client can divide
-        limit: int,
-        allow: Collection[str] = (),
-    ) -> Response:
-        """Send a request and return the whole answer, whatever its status.
-
-        Args:
-            method: `GET`, `POST`.
-            url: where to.
-            headers: in addition to the client's own.
-            json: what to send as JSON, if anything.
-            timeout: seconds for all of it.
-            limit: bytes of the body, unpacked.
-            allow: origins that may be on a private network.
-
-        Raises:
-            MiauflixdError: there was no whole answer within these bounds.
-            OSError: the network does not let us.
-        """
-        ...
 
 
 class Outline(Protocol):

@@ -23,7 +23,6 @@ from miauflixd.catalogue.model import (
     ProviderName,
     TitleId,
 )
-from miauflixd.catalogue.ports import Clock
 from miauflixd.catalogue.providers.provider import (
     GoneError,
     NoProviderError,
@@ -35,6 +34,7 @@ from miauflixd.catalogue.providers.provider import (
 )
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.errors import MiauflixdError, TimedOutError
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 
 _log = logging.getLogger(__name__)

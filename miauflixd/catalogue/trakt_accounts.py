@@ -17,7 +17,6 @@ import msgspec
 
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue import text
-from miauflixd.catalogue.ports import Clock, Http
 from miauflixd.catalogue.providers.pace import Pace
 from miauflixd.catalogue.providers.provider import GoneError
 from miauflixd.catalogue.providers.trakt_api import (
@@ -58,6 +57,8 @@ from miauflixd.catalogue.trakt_model import (
 from miauflixd.catalogue.trakt_scrobbles import Scrobbles
 from miauflixd.catalogue.trakt_store import TraktStore
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.secrets import Secret
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ import msgspec
 
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.model import TitleId
-from miauflixd.catalogue.ports import Clock
 from miauflixd.catalogue.providers.trakt_history_shapes import ActivitiesAnswer, moment
 from miauflixd.catalogue.syncing import Syncing
 from miauflixd.catalogue.title_store import TitleStore
@@ -23,6 +22,7 @@ from miauflixd.catalogue.trakt_accounts import TraktAccounts
 from miauflixd.catalogue.trakt_model import NotLinkedError, Paused
 from miauflixd.catalogue.watched import Begun, Watching
 from miauflixd.catalogue.watching import State, report
+from miauflixd.runtime.clock import Clock
 
 T = TypeVar("T")
 

@@ -18,12 +18,12 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from miauflixd.auth.model import UserId
-from miauflixd.catalogue.ports import Clock
 from miauflixd.catalogue.providers.provider import ProviderUnavailableError
 from miauflixd.catalogue.providers.trakt_api import AccountRefusedError, TraktApi
 from miauflixd.catalogue.providers.trakt_shapes import TokenAnswer
 from miauflixd.catalogue.trakt_model import NotLinkedError, StoredLink, Tokens
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.secrets import Secret
 
 logger = logging.getLogger(__name__)

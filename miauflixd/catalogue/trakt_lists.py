@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.model import ListSlug, TitleId
-from miauflixd.catalogue.ports import Clock
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.catalogue.trakt_accounts import TraktAccounts
+from miauflixd.runtime.clock import Clock
 
 
 class TraktLists:

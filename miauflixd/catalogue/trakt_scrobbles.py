@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from miauflixd.auth.model import UserId
-from miauflixd.catalogue.ports import Clock
 from miauflixd.catalogue.providers import trakt_shapes
 from miauflixd.catalogue.providers.provider import (
     GoneError,
@@ -29,6 +28,7 @@ from miauflixd.catalogue.providers.trakt_api import (
 from miauflixd.catalogue.trakt_links import TraktLinks
 from miauflixd.catalogue.trakt_model import Action, NotLinkedError, Watched
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.secrets import Secret
 
 logger = logging.getLogger(__name__)

@@ -18,10 +18,11 @@ from miauflixd.auth.model import UserId
 from miauflixd.catalogue import watching
 from miauflixd.catalogue.model import Kind, NoTitleError, Progress, TitleId
 from miauflixd.catalogue.next_up import NextUp
-from miauflixd.catalogue.ports import Clock, Outline
+from miauflixd.catalogue.ports import Outline
 from miauflixd.catalogue.watching import BadProgressError, Record, Report, State, Turn
 from miauflixd.catalogue.watching_store import Key, Mark, WatchingStore
 from miauflixd.errors import InvalidInputError, MiauflixdError
+from miauflixd.runtime.clock import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, tzinfo
 
 from miauflixd.jobs.failures import INTERNAL, cause, code, words
 from miauflixd.jobs.job import Job, Run
-from miauflixd.jobs.model import Clock
 from miauflixd.jobs.pausing import RELOOK, pause
 from miauflixd.jobs.records import Records
 from miauflixd.jobs.schedule import wait
 from miauflixd.jobs.task_store import TaskStore
+from miauflixd.runtime.clock import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ import msgspec
 
 from miauflixd.catalogue.library import Library
 from miauflixd.catalogue.model import Kind, ListSlug, NoTitleError, TitleId
-from miauflixd.catalogue.ports import Clock
 from miauflixd.database.database import Database
 from miauflixd.jobs.job import Job, QueueJob, Run
 from miauflixd.jobs.ladder import LONGEST
@@ -27,6 +26,7 @@ from miauflixd.jobs.model import Every, Wanted
 from miauflixd.jobs.queue import WorkQueue
 from miauflixd.jobs.trakt import TraktWork
 from miauflixd.jobs.upkeep import Part
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 
 _LISTS_EVERY = timedelta(hours=1)

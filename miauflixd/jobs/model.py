@@ -1,15 +1,11 @@
 """What is done by itself, and how it is doing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Literal
 
 from miauflixd.errors import ConflictError, NotFoundError
 from miauflixd.runtime.priority import Priority
-
-Clock = Callable[[], datetime]
-"""The time of day, in UTC."""
 
 TaskState = Literal["idle", "running", "resting", "off"]
 """`resting`: the last attempt failed, and the next one waits. `off`: runs only when asked to."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from datetime import datetime, timedelta
 
-from miauflixd.jobs.model import Clock
+from miauflixd.runtime.clock import Clock
 
 RELOOK = timedelta(minutes=10)
 """How long nobody looks at the clock on the wall at most: whoever sets it, or wakes the machine up,

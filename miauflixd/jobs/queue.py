@@ -9,8 +9,9 @@ from typing import Self
 
 from miauflixd.database.database import Database
 from miauflixd.jobs.ladder import LONGEST
-from miauflixd.jobs.model import Clock, Wanted
+from miauflixd.jobs.model import Wanted
 from miauflixd.jobs.queue_store import Outcome, QueueStore, Turn
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 
 LIMIT = 200_000

@@ -19,12 +19,12 @@ import msgspec
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.library import Library
 from miauflixd.catalogue.model import Kind, NoTitleError, TitleId
-from miauflixd.catalogue.ports import Clock
 from miauflixd.catalogue.watching import is_aired
 from miauflixd.database.database import Database
 from miauflixd.jobs.job import Job, QueueJob, Run
 from miauflixd.jobs.model import Every, Rule, Wanted
 from miauflixd.jobs.queue import WorkQueue
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.counting import Counting
 from miauflixd.sources.listing_model import ListingId, NothingToPlayError, Search

@@ -11,13 +11,14 @@ from typing import Self
 from miauflixd.database.database import Database
 from miauflixd.jobs.beat import Beat
 from miauflixd.jobs.job import Job, QueueJob
-from miauflixd.jobs.model import AlreadyRunningError, Clock, NoTaskError, TaskView
+from miauflixd.jobs.model import AlreadyRunningError, NoTaskError, TaskView
 from miauflixd.jobs.records import Records
 from miauflixd.jobs.settings import JobsSettings
 from miauflixd.jobs.task_store import TaskStore
 from miauflixd.jobs.tasks import BeatTask, QueueTask, Task
 from miauflixd.jobs.workers import Workers
 from miauflixd.runtime.changes import Changes
+from miauflixd.runtime.clock import Clock
 
 FEED = "/feed"
 """Behind the name of a queue's task: what feeds it, which has a record and a cursor of its own."""

@@ -12,7 +12,7 @@ from miauflixd.database.database import Database
 from miauflixd.errors import MiauflixdError
 from miauflixd.jobs.failures import cause, code
 from miauflixd.jobs.job import Run
-from miauflixd.jobs.model import Clock
+from miauflixd.runtime.clock import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ from miauflixd.errors import MiauflixdError, NotFoundError, StorageFullError, Un
 from miauflixd.jobs.failures import INTERNAL, cause, code, words
 from miauflixd.jobs.job import QueueJob
 from miauflixd.jobs.ladder import JITTER, LONGEST, asked_wait, wait_after
-from miauflixd.jobs.model import Clock
 from miauflixd.jobs.pausing import RELOOK, SetBack, pause
 from miauflixd.jobs.queue_store import Claim, Outcome, Turn
 from miauflixd.jobs.records import Records
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 
 _log = logging.getLogger(__name__)

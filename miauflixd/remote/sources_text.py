@@ -6,6 +6,8 @@ from typing import Any
 
 Answer = Mapping[str, Any]
 
+_ROADS = {"tunnel": "through the tunnel", "host": "by this machine's own network"}
+
 
 def sources(found: Answer) -> str:
     """Return where a title can be had, the best first."""
@@ -23,9 +25,10 @@ def directory(one: Answer) -> str:
     """Return a directory, and how it is doing."""
     built_in = ", of the settings" if one["built_in"] else ""
     key = ", with a key" if one["has_api_key"] else ""
+    road = "" if one["kind"] == "folder" else f" {_ROADS[one['via']]}"
     lines = [
         f"{one['id']}  {one['title']}: {_state(one)}",
-        f"    {one['kind']} at {one['url']} by the {one['via']}{key}{built_in}",
+        f"    {one['kind']} at {one['url']}{road}{key}{built_in}",
     ]
     return "\n".join(lines)
 
@@ -40,11 +43,17 @@ def _sources(found: Answer) -> Iterator[str]:
         yield f"{one['score']:6.1f}  {one['id']}  {one['name']}"
         yield f"        {', '.join(_about(one))}"
         if one["reasons"]:
-            yield f"        {'' if one['usable'] else 'NOT PLAYED: '}{', '.join(one['reasons'])}"
+            yield f"        {'' if one['usable'] else 'NOT PLAYED: '}{'; '.join(one['reasons'])}"
+    reports = found.get("directories", ())
     if not found["items"]:
         yield "Nothing is known that this can be played from"
+        if not reports and not found["searching"]:
+            yield "`miauflixd sources directories` shows who is asked"
     for reason, count in found.get("refused", {}).items():
         yield f"Left out {count}: {reason}"
+    for report in reports:
+        if report["outcome"] in ("failed", "no_way_out"):
+            yield f"Nothing from {report['directory']}: {report['reason']}"
     if found["searching"]:
         yield "Still searching"
     elif found["checked_at"] is not None:
@@ -71,7 +80,9 @@ def _state(one: Answer) -> str:
         "guarded": "lets no program in",
     }[one["state"]]
     reason = f" ({one['reason']})" if one["reason"] else ""
-    until = f", asked again {_moment(one['until'])}" if one["until"] is not None else ""
+    # The first failure costs nothing: then it is since when it failed that it is asked again.
+    rests = one["until"] is not None and one["until"] != one["since"]
+    until = f", left alone until {_moment(one['until'])}" if rests else ""
     return f"{words}{reason}{until}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from miauflixd.errors import MiauflixdError, NotFoundError, UnavailableError
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.directories.directory import (
     Directory,
@@ -18,7 +19,6 @@ from miauflixd.sources.directories.directory import (
 )
 from miauflixd.sources.merge import merge
 from miauflixd.sources.offers import DirectoryId, Offer, Query
-from miauflixd.sources.ports import Clock
 from miauflixd.sources.standing import Standing, after_answer, after_failure
 from miauflixd.torrents.magnet import Magnet
 from miauflixd.tunnel.errors import TunnelDownError
@@ -216,7 +216,7 @@ class Asking:
             if left:
                 reason = self.standing(directory.id).reason
                 enquiry.note(Report(directory=directory.id, outcome="resting", reason=reason))
-            elif query.kind not in directory.capabilities().kinds:
+            elif not directory.capabilities().can_find(query):
                 enquiry.note(Report(directory=directory.id, outcome="answered"))
             else:
                 self._group.create_task(
@@ -258,7 +258,9 @@ class Asking:
         standing = self.standing(offer.directory)
         if left := standing.rests(self._clock()):
             raise DirectoryUnavailableError(standing.reason, retry_after=left.total_seconds())
-        return await self._judged(directory, directory.resolve(offer, priority=priority))
+        return await self._judged(
+            directory, directory.resolve(offer, priority=priority), may_be_gone=True
+        )
 
     def _directory(self, name: DirectoryId) -> Directory:
         if (directory := self._directories.get(name)) is None:
@@ -296,15 +298,23 @@ class Asking:
             if enquiry.complete and self._under_way.get(key) is enquiry:
                 del self._under_way[key]
 
-    async def _judged(self, directory: Directory, answer: Awaitable[T]) -> T:
-        """Wait for an answer, and remember whether there was one."""
+    async def _judged(
+        self, directory: Directory, answer: Awaitable[T], *, may_be_gone: bool = False
+    ) -> T:
+        """Wait for an answer, and remember whether there was one.
+
+        That there is nothing at an address is an answer where one offer of many is asked for; where
+        the directory itself is, somebody has mistyped it.
+        """
         before = self.standing(directory.id)
         try:
             result = await answer
-        except (NothingThereError, FunctionMissingError):
-            self._remember(directory, after_answer(before, self._clock()))
-            raise
         except DirectoryUnavailableError as error:
+            if isinstance(error, FunctionMissingError) or (
+                may_be_gone and isinstance(error, NothingThereError)
+            ):
+                self._remember(directory, after_answer(before, self._clock()))
+                raise
             # Of many questions under way when a server fails each would be a rung of its own.
             if self.standing(directory.id) == before:
                 after = after_failure(before, error, self._clock())

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import assert_never
 
 from miauflixd.catalogue.providers.pace import Pace
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.sources.directories.archive import Archive
 from miauflixd.sources.directories.directory import Directory, DirectoryKind
 from miauflixd.sources.directories.exchange import Exchange
@@ -14,7 +16,7 @@ from miauflixd.sources.directories.therarbg import TheRarbg
 from miauflixd.sources.directories.torznab import Torznab
 from miauflixd.sources.directories.yts import Yts
 from miauflixd.sources.offers import DirectoryId
-from miauflixd.sources.ports import Clock, Http, Turns
+from miauflixd.sources.ports import Turns
 from miauflixd.sources.settings import ARCHIVE_URL, DirectorySpec
 
 

@@ -95,6 +95,12 @@ def for_title(wanted: Preference, title: Particulars) -> Preference:
     )
 
 
+def read(listings: Iterable[tuple[Listing, Part]]) -> None:
+    """Read the names of listings, which is remembered: what `ranked` would take most time for."""
+    for listing, _ in listings:
+        release_of(listing.offer)
+
+
 def ranked(
     listings: Iterable[tuple[Listing, Part]], wanted: Preference, around: Circumstances
 ) -> Sequence[RankedListing]:

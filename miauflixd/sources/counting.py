@@ -3,12 +3,12 @@
 import random
 from collections.abc import Callable, Sequence
 
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.getting_ports import Swarms
 from miauflixd.sources.listing_model import ListingId, NoListingError
 from miauflixd.sources.listing_store import Count, Due
 from miauflixd.sources.opening import magnet_of
-from miauflixd.sources.ports import Clock
 from miauflixd.sources.rhythm import Counts, count_after_failure, count_again
 from miauflixd.sources.service import Sources
 from miauflixd.torrents.model import Swarm

@@ -8,6 +8,7 @@ from typing import Literal, NewType
 from miauflixd.sources import said
 from miauflixd.torrents.magnet import from_info_hash, parse_magnet
 from miauflixd.torrents.model import BadTorrentError
+from miauflixd.web_files.model import WebFile
 
 DirectoryId = NewType("DirectoryId", str)
 """The name of a directory in this house: `archive`, `prowlarr-2`."""
@@ -73,17 +74,6 @@ class OfferedFile:
     name: str
     size: int | None
     """Bytes."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WebFile:
-    """A file that can be had without a swarm."""
-
-    name: str
-    size: int | None
-    """Bytes."""
-    url: str
-    """https, but for a server that the operator has set otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

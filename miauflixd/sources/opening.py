@@ -30,7 +30,7 @@ from miauflixd.sources.settings import ARCHIVE_URL
 from miauflixd.torrents.magnet import Magnet, from_hash, parse_magnet
 from miauflixd.torrents.model import BadTorrentError, Fetched, NoSourceError, SourceFile, SourceId
 from miauflixd.torrents.reader import NoDataError, SourceFailedError
-from miauflixd.web_files.model import BadWebSourceError, Via, WebContent, WebFile
+from miauflixd.web_files.model import BadWebSourceError, Via, WebContent
 
 logger = logging.getLogger(__name__)
 
@@ -246,9 +246,7 @@ class Opening:
                 own = (spec.url,)
         return WebContent(
             name=offer.name,
-            files=tuple(
-                WebFile(name=file.name, size=file.size, url=file.url) for file in offer.web_files
-            ),
+            files=offer.web_files,
             via=via,
             own=own,
         )

@@ -6,16 +6,17 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from miauflixd.catalogue.providers.pace import Pace
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources import said
 from miauflixd.sources.directories import fetching
 from miauflixd.sources.directories.directory import DirectoryUnavailableError, TorrentBytes
 from miauflixd.sources.directories.exchange import Exchange
 from miauflixd.sources.listing_model import OWN, BadSourceError
-from miauflixd.sources.offers import Offer, WebFile, info_hash_of
-from miauflixd.sources.ports import Http
+from miauflixd.sources.offers import Offer, info_hash_of
 from miauflixd.sources.torrent_outline import NotTorrentError, outline
 from miauflixd.torrents.magnet import Magnet, parse_magnet
+from miauflixd.web_files.model import WebFile
 
 _FILMS = frozenset({".mp4", ".m4v", ".mkv", ".webm", ".ogv", ".avi", ".mov"})
 """Endings of what is a film itself and not the way to one."""

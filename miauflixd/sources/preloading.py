@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.model import TitleId
 from miauflixd.errors import MiauflixdError, NotFoundError, TimedOutError
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources import preload_plan
 from miauflixd.sources.choosing import Chosen
 from miauflixd.sources.getting_ports import PreloadNotes, Stock, Watched
 from miauflixd.sources.listing_model import ListingId, NothingToPlayError
 from miauflixd.sources.opening import Opening, UnopenedError
-from miauflixd.sources.ports import Clock
 from miauflixd.sources.preload_plan import (
     Errand,
     Held,

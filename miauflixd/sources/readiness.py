@@ -7,12 +7,12 @@ from typing import Self
 
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.database.database import Database
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.services import running
 from miauflixd.sources.counting import Counting
 from miauflixd.sources.getting_ports import Stock, Swarms, Watched
 from miauflixd.sources.opening import Opening
 from miauflixd.sources.playing import Playing
-from miauflixd.sources.ports import Clock
 from miauflixd.sources.preload_store import PreloadStore
 from miauflixd.sources.preloading import Preloading
 from miauflixd.sources.service import Sources

@@ -12,6 +12,7 @@ from contextlib import suppress
 from miauflixd.catalogue.model import Kind, Particulars, TitleId
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.asking import Answers, Asking, Enquiry, NotAskingError, Report
 from miauflixd.sources.availability import Availability
@@ -20,7 +21,6 @@ from miauflixd.sources.listing_model import Found, NotPlayableError, Search
 from miauflixd.sources.listing_store import ListingStore
 from miauflixd.sources.matching import Refusal
 from miauflixd.sources.offers import Offer
-from miauflixd.sources.ports import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """Where titles can be had: found, kept, chosen; built together and kept going."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,8 @@ from miauflixd.catalogue.home import any_cards
 from miauflixd.catalogue.model import Audience, Kind, NoTitleError, Particulars, TitleId
 from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.database.database import Database
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.services import running
 from miauflixd.sources import building, choosing
@@ -33,7 +36,6 @@ from miauflixd.sources.listing_model import (
 from miauflixd.sources.listing_store import ListingStore
 from miauflixd.sources.offers import DirectoryId
 from miauflixd.sources.own import Own, named, offer_of
-from miauflixd.sources.ports import Clock, Http
 from miauflixd.sources.ranking import Preference
 from miauflixd.sources.searching import Searching
 from miauflixd.sources.settings import ARCHIVE_URL, SourcesSettings
@@ -380,8 +382,11 @@ class Sources:
         return await self._titles.particulars(title_id)
 
     async def _ranked(self, title: Particulars, preference: Preference) -> Sequence[RankedListing]:
+        listings = await self.listings.of_title(title.id)
+        # After a start no name has been read yet, and a thousand take a second.
+        await asyncio.to_thread(choosing.read, listings)
         return choosing.ranked(
-            await self.listings.of_title(title.id),
+            listings,
             choosing.for_title(preference, title),
             Circumstances(
                 now=self._clock(), trust=self.directories.trust, is_cached=self._is_cached
@@ -390,8 +395,10 @@ class Sources:
 
     async def _why_nothing(self, title: Particulars, ranked: Sequence[RankedListing]) -> str:
         if ranked:
-            reasons = dict.fromkeys(one.reasons[0] for one in ranked if one.reasons)
-            return f"Nothing that was found may be played: {', '.join([*reasons][:5])}"
+            against = dict.fromkeys(one.reasons[0] for one in ranked if not one.usable)
+            # The usable ones have been tried, or are not wanted; whoever did that says why.
+            said = f": {', '.join([*against][:5])}" if against else ""
+            return f"Nothing that was found can be played{said}"
         last = await self.listings.search_of(title.id)
         if last is None:
             return "Nobody has looked for this yet"

@@ -22,6 +22,16 @@ _NAME_LIMIT = 100
 _AT = re.compile(r" - at `(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>.*)`$", re.DOTALL)
+_BOUNDS = (
+    (re.compile(r"^Expected `str` of length >= 1$"), "This must not be empty"),
+    (re.compile(r"^Expected `str` of length >= (\d+)$"), r"At least \1 characters are needed"),
+    (re.compile(r"^Expected `str` of length <= (\d+)$"), r"At most \1 characters are taken"),
+    (re.compile(r"^Expected `\w+` of length <= (\d+)$"), r"At most \1 are taken"),
+    (re.compile(r"^Expected `(?:int|float)` >= (\S+)$"), r"The least is \1"),
+    (re.compile(r"^Expected `(?:int|float)` <= (\S+)$"), r"The most is \1"),
+    (re.compile(r"^Expected `str` matching regex .*$", re.DOTALL), "This has not the right form"),
+)
+"""What people run into, for whom msgspec's own sentences are not meant."""
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -132,6 +142,8 @@ def _problem_in(error: msgspec.ValidationError) -> FieldProblem:
         if match := pattern.fullmatch(message):
             path = f"{path}.{match['name']}".removeprefix(".")
             message = sentence
+    for pattern, sentence in _BOUNDS:
+        message = pattern.sub(sentence, message)
     return FieldProblem(path[:_NAME_LIMIT], message)
 
 

@@ -1,12 +1,8 @@
 """What web sources want of others."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from typing import Protocol
-
-Clock = Callable[[], datetime]
-"""The time of day, in UTC."""
 
 
 class Stream(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 
 from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.changes import Changes
+from miauflixd.runtime.clock import Clock
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.model import NoSourceError, Source, SourceId
 from miauflixd.torrents.preloading import Span
@@ -18,7 +19,7 @@ from miauflixd.web_files.copies import Circumstances, Copy
 from miauflixd.web_files.description import Known, describe
 from miauflixd.web_files.local_file import LocalFile
 from miauflixd.web_files.model import Facts, Via, WebContent, WebFile
-from miauflixd.web_files.ports import Clock, Http
+from miauflixd.web_files.ports import Http
 from miauflixd.web_files.probing import probe
 from miauflixd.web_files.servers import Servers
 from miauflixd.web_files.store import StoredFile, StoredWebSource, WebSourceStore

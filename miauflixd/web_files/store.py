@@ -9,10 +9,10 @@ import msgspec
 import peewee
 
 from miauflixd.database.database import Database
+from miauflixd.runtime.clock import Clock
 from miauflixd.torrents.model import SourceId
 from miauflixd.vault.sealing import Sealer
 from miauflixd.web_files.model import Facts, WebContent
-from miauflixd.web_files.ports import Clock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.bench import api, catalogue, shelf, stream
+from tests.bench import api, catalogue, shelf, sources, stream
 
 _BENCHES = {
     "api": api.main,
     "catalogue": catalogue.main,
     "shelf": shelf.main,
+    "sources": sources.main,
     "stream": stream.main,
 }
 

@@ -55,13 +55,18 @@ def add(url: str, *, token: str, metainfo: bytes | None = None, magnet: str | No
         body, kind = metainfo, "application/x-bittorrent"
     else:
         body, kind = json.dumps({"magnet": magnet}).encode(), "application/json"
-    added = _post(f"{url}/api/torrents", body, kind=kind, token=token)
-    wanted = json.dumps({"source_id": added["source_id"]}).encode()
-    playback = _post(f"{url}/api/playback", wanted, kind="application/json", token=token)
+    added = post(f"{url}/api/torrents", body, kind=kind, token=token)
+    return play(url, {"source_id": added["source_id"]}, token=token)
+
+
+def play(url: str, wanted: object, *, token: str) -> str:
+    """Press play, and return the address of what is to be played, with a key in it."""
+    playback = post(f"{url}/api/playback", json.dumps(wanted).encode(), token=token)
     return f"{url}{playback['stream_url']}"
 
 
-def _post(url: str, body: bytes, *, kind: str, token: str) -> Any:
+def post(url: str, body: bytes, *, token: str, kind: str = "application/json") -> Any:
+    """Send something, and return what is said to it: `None` if nothing is."""
     headers = (
         f"Authorization: Bearer {token}\r\nContent-Type: {kind}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n"
@@ -71,9 +76,9 @@ def _post(url: str, body: bytes, *, kind: str, token: str) -> Any:
         head, answer = _head(connection)
         while len(answer) < _content_length(head):
             answer += connection.recv(_BUFFER)
-    if not head.startswith(b"HTTP/1.1 201"):
+    if not head.startswith(b"HTTP/1.1 2"):
         raise BenchError(answer.decode(errors="replace"))
-    return json.loads(answer)
+    return json.loads(answer) if answer else None
 
 
 def _connect(url: str) -> socket.socket:

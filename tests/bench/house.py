@@ -4,15 +4,13 @@ import asyncio
 import http.client
 import json
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +22,7 @@ from miauflixd.demo.daemon import DaemonProcess, free_port
 from miauflixd.demo.household import sign_in
 from tests import archive_fake, tmdb_fake
 from tests.bench.client import BenchError
-from tests.bench.measuring import on_core
+from tests.bench.measuring import commits, on_core
 from tests.bench.stream import LOGIN
 from tests.tmdb_fake import Answer, FakeTmdb
 from tests.tmdb_titles import PAGE
@@ -165,29 +163,9 @@ class House:
             await asyncio.to_thread(self.ask, "POST", f"/api/tasks/{name}/run")
         await self.rests()
 
-    @contextmanager
-    def commits(self) -> Iterator[list[int]]:
-        """Count the transactions that change the database within the block; two in 5 ms are one.
-
-        SQLite itself says so to every other connection, `PRAGMA data_version`.
-        """
-        found, over = [0], Event()
-
-        def watch() -> None:
-            with closing(sqlite3.connect(self.database)) as connection:
-                before = None
-                while not over.wait(0.005):
-                    (now,) = connection.execute("PRAGMA data_version").fetchone()
-                    found[0] += before is not None and now != before
-                    before = now
-
-        thread = Thread(target=watch)
-        thread.start()
-        try:
-            yield found
-        finally:
-            over.set()
-            thread.join()
+    def commits(self) -> AbstractContextManager[list[int]]:
+        """Count the transactions that change the database within the block."""
+        return commits(self.database)
 
 
 @asynccontextmanager

@@ -80,11 +80,11 @@ TARGETS = {
 
 @asynccontextmanager
 async def film_swarm(
-    folder: Path, *, size: int, seeders: int, cap: int, round_trip: float
+    folder: Path, *, size: int, seeders: int, cap: int, round_trip: float, name: str = "film.bin"
 ) -> AsyncIterator[Torrent]:
     """Yield the torrent of random bytes that are seeded for the length of the block."""
     folder.mkdir()
-    film = folder / "film.bin"
+    film = folder / name
     await asyncio.to_thread(write_noise, film, size)
     async with AsyncExitStack() as stack:
         swarm = await stack.enter_async_context(
@@ -106,7 +106,7 @@ async def film_swarm(
             ]
         announce = await stack.enter_async_context(distance.tracker(peers, round_trip=round_trip))
         yield await asyncio.to_thread(
-            make_torrent, film, name="film.bin", announce_url=announce, piece_length=PIECE
+            make_torrent, film, name=name, announce_url=announce, piece_length=PIECE
         )
 
 
@@ -120,13 +120,29 @@ class Running:
 
 
 @asynccontextmanager
-async def daemon(folder: Path, results: Results | None = None) -> AsyncIterator[Running]:
-    """Run a daemon with a fresh data folder."""
+async def daemon(
+    folder: Path,
+    results: Results | None = None,
+    *,
+    filled: Path | None = None,
+    settings: str = "",
+) -> AsyncIterator[Running]:
+    """Run a daemon with a fresh data folder.
+
+    Args:
+        folder: where that is put.
+        results: get to know how long it took to be ready.
+        filled: a database of which it gets a copy; it begins with none otherwise.
+        settings: more of them, in TOML.
+    """
     place = Path(tempfile.mkdtemp(dir=folder))
+    if filled is not None:
+        (place / "data").mkdir()
+        shutil.copy(filled, place / "data" / "miauflixd.sqlite3")
     (place / "conf.d").mkdir()
     # One client alone asks here as often as many do.
     (place / "conf.d" / "bench.toml").write_text(
-        "[web]\nrate_limits = false\nstreams_per_user = 1000\n"
+        f"[web]\nrate_limits = false\nstreams_per_user = 1000\n{settings}"
     )
     began = time.monotonic()
     try:

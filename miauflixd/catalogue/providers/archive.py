@@ -13,7 +13,6 @@ from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 from miauflixd.catalogue.model import Facts, Kind, ListSlug, OutsideIds, ProviderName
-from miauflixd.catalogue.ports import Clock, Http
 from miauflixd.catalogue.providers import archive_reviewed, archive_rule
 from miauflixd.catalogue.providers.archive_rule import IDENTIFIER, Item, may_be_shown
 from miauflixd.catalogue.providers.archive_shapes import (
@@ -37,6 +36,8 @@ from miauflixd.catalogue.providers.provider import (
 )
 from miauflixd.catalogue.settings import ARCHIVE, CatalogueSettings
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 
 WIDER = ListSlug("archive-wider")

@@ -4,8 +4,8 @@ import logging
 from datetime import datetime, timedelta
 
 from miauflixd.catalogue.model import ProviderName
-from miauflixd.catalogue.ports import Clock
 from miauflixd.catalogue.providers.provider import Condition, ProviderState
+from miauflixd.runtime.clock import Clock
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from typing import Generic, NoReturn, Self, TypeVar
 from urllib.parse import urlencode
 
 from miauflixd.catalogue.model import ProviderName
-from miauflixd.catalogue.ports import Clock, Http
 from miauflixd.catalogue.providers.answers import Answers, Kept
 from miauflixd.catalogue.providers.flights import Flights
 from miauflixd.catalogue.providers.health import Health
@@ -34,6 +33,8 @@ from miauflixd.catalogue.providers.replies import (
 )
 from miauflixd.egress.errors import EgressError
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 
 T = TypeVar("T")

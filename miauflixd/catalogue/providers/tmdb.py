@@ -18,7 +18,6 @@ from miauflixd.catalogue.model import (
     ProviderName,
     SeasonFacts,
 )
-from miauflixd.catalogue.ports import Clock, Http
 from miauflixd.catalogue.providers import tmdb_facts, tmdb_genres
 from miauflixd.catalogue.providers.pace import Pace
 from miauflixd.catalogue.providers.polite import DELAYS, PoliteApi
@@ -48,6 +47,8 @@ from miauflixd.catalogue.providers.tmdb_shapes import (
 from miauflixd.catalogue.settings import TMDB, CatalogueSettings
 from miauflixd.catalogue.text import NAME, clean, imdb_id, whole_number
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.secrets import Secret
 

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal, Self
 import msgspec
 
 from miauflixd.catalogue.model import Facts, Kind, ListSlug, OutsideIds, ProviderName
-from miauflixd.catalogue.ports import Clock, Http
 from miauflixd.catalogue.providers import trakt_shapes
 from miauflixd.catalogue.providers.pace import Pace
 from miauflixd.catalogue.providers.polite import PoliteApi
@@ -21,6 +20,8 @@ from miauflixd.catalogue.providers.provider import (
 from miauflixd.catalogue.providers.trakt_api import COMPANY
 from miauflixd.catalogue.settings import TRAKT, CatalogueSettings
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.priority import Priority
 
 _PER_SECOND = 3.0

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from miauflixd.catalogue.ports import Http, Response
 from miauflixd.catalogue.providers.pace import Pace
 from miauflixd.catalogue.providers.provider import (
     GoneError,
@@ -24,6 +23,7 @@ from miauflixd.catalogue.providers.trakt_history_shapes import ActivitiesAnswer
 from miauflixd.catalogue.providers.trakt_shapes import DeviceCodeAnswer, OauthProblem, TokenAnswer
 from miauflixd.catalogue.settings import TRAKT
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.http import Http, Response
 from miauflixd.runtime.http_headers import header, retry_after
 from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.secrets import Secret

@@ -21,10 +21,10 @@ from miauflixd.sources.offers import (
     Offer,
     OfferedFile,
     Query,
-    WebFile,
     info_hash_of,
 )
 from miauflixd.torrents.magnet import Magnet
+from miauflixd.web_files.model import WebFile
 
 _ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

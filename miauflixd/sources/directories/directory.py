@@ -72,6 +72,18 @@ class Capabilities:
     words: bool = True
     """Whether it finds things by their names."""
 
+    def can_find(self, query: Query) -> bool:
+        """Whether it can be asked for this at all; whoever is not asked has not answered either."""
+        known = {
+            "imdb": query.imdb_id,
+            "tmdb": query.tmdb_id,
+            "tvdb": query.tvdb_id,
+            "archive": query.archive_id,
+        }
+        return query.kind in self.kinds and (
+            self.words or any(known[name] is not None for name in self.ids)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TorrentBytes:

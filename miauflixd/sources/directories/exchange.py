@@ -11,6 +11,7 @@ import msgspec
 
 from miauflixd.egress.errors import EgressError
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.http import Http, Response
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources.directories.directory import (
     DirectoryGuardedError,
@@ -19,7 +20,7 @@ from miauflixd.sources.directories.directory import (
     DirectoryUnreachableError,
     NothingThereError,
 )
-from miauflixd.sources.ports import Http, Response, Turns
+from miauflixd.sources.ports import Turns
 from miauflixd.tunnel.errors import TunnelDownError
 
 WITHIN = 20.0
@@ -162,10 +163,14 @@ class Exchange:
         except (DirectoryUnavailableError, TunnelDownError):
             raise
         except (MiauflixdError, OSError) as error:
+            said = str(error)
+            if getattr(error, "reason", None) == "refused" and self.is_own(url) and not self._allow:
+                said += "; what is in this house is asked by its own network (`via` is `host`)"
             unreached = isinstance(error, EgressError) and error.reason in _UNREACHED
             kind = DirectoryUnreachableError if unreached else DirectoryUnavailableError
             raise kind(
-                f"{self.host} gives no answer: {error}",
+                # Most of the client's errors begin with the host themselves.
+                said if self.host in said else f"{self.host} gives no answer: {said}",
                 retry_after=getattr(error, "retry_after", None),
             ) from error
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Response
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources import said
 from miauflixd.sources.directories import fetching
@@ -12,7 +14,6 @@ from miauflixd.sources.directories.exchange import Exchange, header
 from miauflixd.sources.directories.feed_xml import Entry, NotXmlError, read
 from miauflixd.sources.directories.torznab_xml import offer_of_links, offers_of
 from miauflixd.sources.offers import DirectoryId, Offer, Query, info_hash_of, sieve
-from miauflixd.sources.ports import Clock, Response
 from miauflixd.torrents.magnet import Magnet
 
 _FRESH = timedelta(minutes=15)

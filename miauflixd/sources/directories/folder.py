@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.priority import Priority
 from miauflixd.sources import said
 from miauflixd.sources.directories import fetching
@@ -28,7 +29,6 @@ from miauflixd.sources.offers import (
     sieve,
     trackers_of,
 )
-from miauflixd.sources.ports import Clock
 from miauflixd.sources.torrent_outline import NotTorrentError, outline
 from miauflixd.torrents.magnet import Magnet, parse_magnet
 

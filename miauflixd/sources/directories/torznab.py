@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.http import Response
 from miauflixd.runtime.priority import Priority
 from miauflixd.runtime.secrets import Secret
 from miauflixd.sources.directories import fetching
@@ -28,7 +30,6 @@ from miauflixd.sources.directories.torznab_caps import (
 from miauflixd.sources.directories.torznab_errors import complaint
 from miauflixd.sources.directories.torznab_xml import offers_of
 from miauflixd.sources.offers import DirectoryId, Offer, Query
-from miauflixd.sources.ports import Clock, Response
 from miauflixd.torrents.magnet import Magnet
 
 _CAPS_LAST = timedelta(days=7)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from miauflixd.runtime.http import Response
 from miauflixd.sources import said
 from miauflixd.sources.directories.directory import (
     DirectoryRefusedError,
@@ -11,7 +12,6 @@ from miauflixd.sources.directories.directory import (
 )
 from miauflixd.sources.directories.exchange import TOO_MANY_REST, retry_after
 from miauflixd.sources.directories.feed_xml import Document, NotXmlError, read
-from miauflixd.sources.ports import Response
 
 _ACCOUNT = range(100, 200)
 _PARAMETER = 200

@@ -7,8 +7,8 @@ from typing import NoReturn, TypeVar
 import msgspec
 
 from miauflixd.errors import MiauflixdError
+from miauflixd.runtime.http import Http, Response
 from miauflixd.runtime.http_headers import retry_after
-from miauflixd.tunnel.ports import Http, Response
 from miauflixd.tunnel.providers.provider import ProviderRefusedError, ProviderUnavailableError
 
 logger = logging.getLogger(__name__)

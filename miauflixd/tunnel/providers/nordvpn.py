@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct, field
 
 from miauflixd.errors import InvalidInputError
+from miauflixd.runtime.http import Http
 from miauflixd.runtime.secrets import Secret
 from miauflixd.tunnel.model import Credentials, EndpointSpec
-from miauflixd.tunnel.ports import Http
 from miauflixd.tunnel.providers.api import Api
 from miauflixd.tunnel.providers.places import matching_city, matching_country, shown
 from miauflixd.tunnel.providers.provider import (
