@@ -1,4 +1,4 @@
-"""A keeper without privileges: as a program it says what a keeper says, and does nothing."""
+"""A keeper without privileges: as a program it says what a keeper says, and has no tunnel."""
 
 import asyncio
 import os
@@ -20,13 +20,12 @@ from miauflixd.keeper.messages import (
     Stop,
 )
 from miauflixd.runtime.messages import Channel, ChannelClosedError
+from miauflixd.torrents.launching import EngineChild, PlainLauncher
 
 SECRET_NAME = "CREDENTIALS_DIRECTORY"
 
 
-async def main(  # noqa: C901, PLR0912 - a script, a line for each command and mode
-    mode: str, diary: Path, descriptor: int
-) -> int:
+async def main(mode: str, diary: Path, descriptor: int) -> int:
     """Behave as `mode` says, and write down how it ended."""
     channel: Channel[Command, Event] = await Channel.open(
         socket.socket(fileno=descriptor), decoder=COMMANDS
@@ -34,6 +33,14 @@ async def main(  # noqa: C901, PLR0912 - a script, a line for each command and m
     if SECRET_NAME in os.environ:
         diary.write_text("it knows more than it should")
         return 4
+    async with asyncio.TaskGroup() as group:
+        return await converse(mode, diary, channel, group)
+
+
+async def converse(  # noqa: C901, PLR0912 - a script, a line for each command and mode
+    mode: str, diary: Path, channel: Channel[Command, Event], group: asyncio.TaskGroup
+) -> int:
+    """Do as one is told; return the exit status."""
     try:
         while True:
             command, received = await channel.receive_with_descriptors()
@@ -48,6 +55,11 @@ async def main(  # noqa: C901, PLR0912 - a script, a line for each command and m
                         return 3
                 case StartEngine() if mode == "starts no engine":
                     channel.send(EngineEnded(status=1))
+                case StartEngine() if mode == "has an engine":
+                    with socket.socket(fileno=received[0]) as end:
+                        engine = await PlainLauncher().launch(end)
+                    channel.send(EngineStarted(pid=engine.pid))
+                    group.create_task(tell_of_end(engine, channel))
                 case StartEngine():
                     with socket.socket(fileno=received[0]) as end:
                         end.sendall(b"hello from inside")
@@ -64,6 +76,10 @@ async def main(  # noqa: C901, PLR0912 - a script, a line for each command and m
     except ChannelClosedError:
         diary.write_text("left alone")
         return 0
+
+
+async def tell_of_end(engine: EngineChild, channel: Channel[Command, Event]) -> None:
+    channel.send(EngineEnded(status=await engine.wait()))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ from miauflixd.web.settings import WebSettings
 from tests.contract import kept
 from tests.doorstep import open_doorstep
 
+# Thousands of cases each, beside another process and with their coverage taken.
+pytestmark = pytest.mark.timeout(60)
+
 SECRET = "5d3c0a1e"
 PROXY = "10.0.0.2"
 TRUST = Trust(

@@ -36,6 +36,9 @@ from miauflixd.runtime.remembered import Remembered
 from miauflixd.runtime.services import running
 from tests.auth_house import EPOCH, HOME, Clock, FakeAccounts, House, open_house
 
+# Thousands of cases each, beside another process and with their coverage taken.
+pytestmark = pytest.mark.timeout(60)
+
 ELSEWHERE = "203.0.113.9"
 
 

@@ -738,6 +738,7 @@ def test_any_value_is_taken_or_refused(key, value):
     judge(conf().replace(where, f"{where}\n{key} = {value}"))
 
 
+@pytest.mark.timeout(60)
 def test_ten_thousand_damaged_files_parse_or_are_refused():
     chance = random.Random(20261122)
     originals = [path.read_bytes() for path in FILES]

@@ -52,8 +52,8 @@ class CatalogueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     archive_wider: bool = False
     """Show what the Archive's licence or year allows in its film collections, unreviewed.
 
-    Uploads there are not always what they say. Without this only films that were looked at by a
-    person are shown (`providers/archive_items.json`).
+    Uploads there are not always what they say. Without this only films are shown that are on the
+    list which comes with this version (`providers/archive_items.json`).
     """
 
     artwork_quota: Annotated[int, Meta(ge=16 * 2**20)] = 2**30

@@ -29,6 +29,7 @@ def zone(canaries: Canaries) -> Zone:
         canaries.name("udp"): [topology.UDP_TRACKER],
         canaries.name("seed"): [topology.WEB_SEED],
         canaries.name("redirect"): [topology.WEB_SEED],
+        canaries.name("directory"): [topology.DIRECTORY],
         "good.vpn.example": [topology.SERVERS["s1"]],
         "lan.vpn.example": [topology.GATEWAY],
         "router.bittorrent.com": dht,

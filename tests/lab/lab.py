@@ -12,6 +12,8 @@ from pathlib import Path
 from tests.lab import topology
 from tests.lab.canaries import Canaries
 from tests.lab.capture import Capture
+from tests.lab.catalogue import open_catalogue
+from tests.lab.directory import open_directory
 from tests.lab.household import open_router
 from tests.lab.internet import open_internet, zone
 from tests.lab.machine import LabError
@@ -20,13 +22,15 @@ from tests.lab.packets import Rules
 from tests.lab.ports import PortGateway
 from tests.lab.processes import Child
 from tests.lab.resolvers import open_resolvers
-from tests.lab.swarm import Film, Urls, make_film
+from tests.lab.swarm import Film, Urls, make_empty_film, make_film
 from tests.lab.topology import Topology
 from tests.lab.wireguard import INSIDE_ADDRESS, Keys, Server, open_servers
 
 MIB = 2**20
 
 _SEEDS_WITHIN = 20.0
+_EMPTY = 700 * MIB
+"""Bytes: what a film has that is no sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +61,11 @@ class Lab:
         """
         canaries = Canaries()
         journal = Journal()
+        urls = Urls.of(canaries)
         film = await asyncio.to_thread(
-            make_film, folder / "film", size=film_size, canaries=canaries, urls=Urls.of(canaries)
+            make_film, folder / "film", size=film_size, canaries=canaries, urls=urls
         )
+        empty = make_empty_film(folder / "film" / "1", size=_EMPTY, canaries=canaries, urls=urls)
         world = await Topology.build()
         client = await Keys.make()
         servers = await open_servers(world.servers, client=client, folder=folder)
@@ -77,6 +83,8 @@ class Lab:
             await ports[name].open(namespace)
         await open_router(world.isp, address=topology.GATEWAY, journal=journal)
         await open_internet(world.net, canaries=canaries, journal=journal)
+        await open_directory(world.net, films=(film, empty), journal=journal)
+        await open_catalogue(world.host)
         places = (world.host, world.isp, world.lan, world.net, *world.servers.values())
         await open_resolvers(journal, places=places)
         rules = Rules(
@@ -87,7 +95,7 @@ class Lab:
         )
         uplinks = (topology.UPLINK, topology.SECOND_UPLINK)
         capture = Capture(world.isp, uplinks, rules=rules)
-        seeds = await _start_seeds(world, folder, film, rate)
+        seeds = await _start_seeds(world, folder, (film, empty), rate)
         try:
             yield cls(
                 folder=folder,
@@ -131,14 +139,15 @@ class Lab:
                 await server.use(server.keys)
 
 
-async def _start_seeds(world: Topology, folder: Path, film: Film, rate: int) -> Child:
-    metainfo = folder / "seed.torrent"
-    metainfo.write_bytes(film.bare)
+async def _start_seeds(world: Topology, folder: Path, films: Sequence[Film], rate: int) -> Child:
+    torrents = [folder / f"seed{number}.torrent" for number in range(len(films))]
+    for torrent, film in zip(torrents, films, strict=True):
+        torrent.write_bytes(film.bare)
     log = folder / "seeds.log"
     child = await Child.start(
         world.net.inside(
             *(sys.executable, "-m", "tests.lab.swarm"),
-            *(str(film.path.parent), str(metainfo), str(rate)),
+            *(str(films[0].path.parent), str(rate), *map(str, torrents)),
         ),
         log=log,
         environment=os.environ,

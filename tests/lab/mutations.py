@@ -86,6 +86,13 @@ for module in (health, lifecycle):
 assert found >= len(names)
 """
 
+_OPEN_HTTP = """
+from miauflixd import bootstrap
+from miauflixd.egress.clients import open_client
+assert callable(bootstrap._tunnel_http)
+bootstrap._tunnel_http = lambda *_: open_client()
+"""
+
 MUTATIONS = (
     Mutation(
         name="no-namespace",
@@ -115,6 +122,13 @@ MUTATIONS = (
         code=_NO_MONITOR,
         faults=("F1",),
         caught_by=("outage",),
+    ),
+    Mutation(
+        name="open-http",
+        title="directories are asked by the house's own network",
+        code=_OPEN_HTTP,
+        faults=("F50",),
+        caught_by=("LEAK canary (name)", "LEAK home DNS: directory-"),
     ),
 )
 

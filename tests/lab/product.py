@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.lab.catalogue import SETTINGS
 from tests.lab.lab import Lab
 from tests.lab.machine import LabError
 from tests.lab.namespaces import Namespace
@@ -138,6 +139,7 @@ resolvers = {resolvers}
 [storage]
 path = {json.dumps(str(data))}
 
+{SETTINGS}
 [log]
 level = "{os.environ.get("MIAUFLIX_LAB_LOG", "info")}"
 """

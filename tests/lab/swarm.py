@@ -1,10 +1,12 @@
 """The film of a run, its torrents, and those who have it: a real swarm of real libtorrent."""
 
+import hashlib
 import json
+import os
 import random
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +21,7 @@ from tests.lab.topology import DHT_NODE, SEEDS, SEEDS_V6
 PORT = 6881
 BLOCK = 2**14
 _CHUNK = 2**20
+_EMPTY_PIECE = 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +51,28 @@ def make_film(folder: Path, *, size: int, canaries: Canaries, urls: "Urls") -> F
             file.write(chunk)
     name = f"film {canaries.token}.mp4"
     torrent = make_torrent(path, name=name, announce_url=urls.tracker, piece_length=2**18)
-    canaries.hashes.append(torrent.info_hash)
     # The info-dictionary ends the file, but for the `e` of what it stands in.
     info = torrent.metainfo[torrent.metainfo.index(b"4:infod") + len(b"4:info") : -1]
+    return _film(path, name=name, info=info, canaries=canaries, urls=urls)
+
+
+def make_empty_film(path: Path, *, size: int, canaries: Canaries, urls: "Urls") -> Film:
+    """Return a film with nothing in it: its swarm tells what it holds, and gives none of it."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    name = f"empty film {canaries.token}.mp4"
+    info: dict[str, bencode.Bencodable] = {
+        "length": size,
+        "name": name,
+        "piece length": _EMPTY_PIECE,
+        "pieces": os.urandom(20 * -(-size // _EMPTY_PIECE)),
+    }
+    return _film(path, name=name, info=bencode.encode(info), canaries=canaries, urls=urls)
+
+
+def _film(path: Path, *, name: str, info: bytes, canaries: Canaries, urls: "Urls") -> Film:
+    info_hash = hashlib.sha1(info, usedforsecurity=False).digest()
+    canaries.hashes.append(info_hash)
     places: dict[str, bencode.Bencodable] = {
         "announce": urls.tracker,
         "announce-list": [[urls.tracker], [urls.udp_tracker]],
@@ -60,7 +82,7 @@ def make_film(folder: Path, *, size: int, canaries: Canaries, urls: "Urls") -> F
     peers += [f"[{address}]:{PORT}" for address in SEEDS_V6]
     magnet = "".join(
         (
-            f"magnet:?xt=urn:btih:{torrent.info_hash.hex()}&dn={quote(name)}",
+            f"magnet:?xt=urn:btih:{info_hash.hex()}&dn={quote(name)}",
             *(f"&tr={quote(url, safe='')}" for url in (urls.tracker, urls.udp_tracker)),
             f"&ws={quote(urls.web_seed, safe='')}",
             *(f"&x.pe={peer}" for peer in peers),
@@ -68,11 +90,11 @@ def make_film(folder: Path, *, size: int, canaries: Canaries, urls: "Urls") -> F
     )
     return Film(
         path=path,
-        size=size,
+        size=path.stat().st_size,
         metainfo=_with(places, info),
         bare=_with({}, info),
         magnet=magnet,
-        info_hash=torrent.info_hash,
+        info_hash=info_hash,
     )
 
 
@@ -100,17 +122,24 @@ class Urls:
         )
 
 
-def seed(folder: Path, metainfo: Path, *, rate: int) -> None:
-    """Be the swarm until killed: every address has the film, and one more is the DHT."""
+def seed(folder: Path, torrents: Sequence[Path], *, rate: int) -> None:
+    """Be the swarms until killed: every address has all films, and one more is the DHT.
+
+    Args:
+        folder: where the films are, called by their numbers.
+        torrents: their `.torrent` files.
+        rate: bytes per second of each address at most.
+    """
     sessions = []
     for v4, v6 in zip(SEEDS, SEEDS_V6, strict=True):
         session = lt.session(_settings(f"{v4}:{PORT},[{v6}]:{PORT}", rate=rate, dht=False))
-        torrent = lt.add_torrent_params()
-        torrent.ti = lt.torrent_info(metainfo.read_bytes())
-        torrent.ti.rename_file(0, "0")
-        torrent.save_path = str(folder)
-        torrent.flags = lt.torrent_flags.seed_mode | lt.torrent_flags.upload_mode
-        session.add_torrent(torrent)
+        for number, file in enumerate(torrents):
+            torrent = lt.add_torrent_params()
+            torrent.ti = lt.torrent_info(file.read_bytes())
+            torrent.ti.rename_file(0, str(number))
+            torrent.save_path = str(folder)
+            torrent.flags = lt.torrent_flags.seed_mode | lt.torrent_flags.upload_mode
+            session.add_torrent(torrent)
         sessions.append(session)
     node = lt.session(_settings(f"{DHT_NODE}:{PORT}", rate=0, dht=True))
     print(json.dumps({"seeding": len(sessions)}), flush=True)
@@ -138,4 +167,4 @@ def _settings(listen: str, *, rate: int, dht: bool) -> "lt.settings_pack":
 
 
 if __name__ == "__main__":
-    seed(Path(sys.argv[1]), Path(sys.argv[2]), rate=int(sys.argv[3]))
+    seed(Path(sys.argv[1]), [Path(name) for name in sys.argv[3:]], rate=int(sys.argv[2]))

@@ -28,6 +28,8 @@ RESOLVERS = ("1.1.1.1", "9.9.9.9", "8.8.8.8")
 RESOLVERS_V6 = ("2606:4700:4700::1111", "2620:fe::fe")
 TRACKER, UDP_TRACKER, WEB_SEED, DHT_NODE = "45.83.10.1", "45.83.10.2", "45.83.10.3", "45.83.10.5"
 ECHO = "45.83.10.7"
+DIRECTORY, DIRECTORY_BY_ADDRESS = "45.83.10.8", "45.83.10.9"
+"""The same one; the second address has no name."""
 SEEDS = ("45.83.20.11", "45.83.20.12", "45.83.20.13")
 SEEDS_V6 = tuple(f"2a0d:5600:20::{number}" for number in (11, 12, 13))
 TRACKER_V6 = "2a0d:5600:10::1"
@@ -92,7 +94,8 @@ class Topology:
             await space.script(f"ip addr add {address}/24 dev up0")
         await self.net.script("ip addr add 2a02:185::254/64 dev up0 nodad")
         # Not on the loopback: libtorrent would listen there alone.
-        for address in (*RESOLVERS, TRACKER, UDP_TRACKER, WEB_SEED, DHT_NODE, ECHO, *SEEDS):
+        single = (TRACKER, UDP_TRACKER, WEB_SEED, DHT_NODE, ECHO, DIRECTORY, DIRECTORY_BY_ADDRESS)
+        for address in (*RESOLVERS, *single, *SEEDS):
             await self.net.script(f"ip addr add {address}/32 dev up0")
         for address in (*RESOLVERS_V6, TRACKER_V6, *SEEDS_V6):
             await self.net.script(f"ip addr add {address}/128 dev up0 nodad")

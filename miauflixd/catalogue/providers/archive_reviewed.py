@@ -1,4 +1,4 @@
-"""The items of the Internet Archive that a person has looked at; they come with this version."""
+"""The items of the Internet Archive that are on the list which comes with this version."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

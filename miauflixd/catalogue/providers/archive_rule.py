@@ -3,11 +3,12 @@
 Anybody may upload there, and say of it what they like: curated collections, too, hold films that
 are somebody's, until somebody notices. So nothing is shown for one reason alone:
 
-- a person has looked at it (`archive_items.json`), unless the settings want more than that; and
+- it is on the list that comes with this version (`archive_items.json`), unless the settings want
+  more than that; and
 - it is free: licensed as Creative Commons, dedicated to the public, or so old that no copyright is
   left on it; and
 - it stands in a collection that the Archive's own people look after, unless its makers themselves
-  have given it away and the person who looked at it has seen that; and
+  have given it away and the list says so; and
 - the Archive neither lends it, nor keeps it from being downloaded.
 """
 
@@ -45,7 +46,7 @@ WITHHELD = frozenset({"inlibrary", "printdisabled", "stream_only"})
 """Collections of what may be borrowed or looked at, and not be downloaded."""
 
 Why = Literal["term", "not_renewed", "no_notice", "government", "licence"]
-"""Why something is free, as whoever looked at it found: its copyright ended with its term, or after
+"""Why something is free, as the list has it: its copyright ended with its term, or after
 28 years without being renewed; it was published without a notice when one was needed; an office of
 the United States has made it; or its makers have licensed it so."""
 
@@ -66,7 +67,7 @@ _TYPED = 400
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reviewed:
-    """An item that a person has looked at."""
+    """An item that is on the list."""
 
     identifier: str
     title: str
@@ -115,7 +116,7 @@ def may_be_shown(
 
     Args:
         item: what the Archive says.
-        reviewed: what a person has looked at, by identifier.
+        reviewed: what is on the list, by identifier.
         wider: whether it may be anything else as well.
         free_until: the last year whose films are free.
     """
@@ -124,7 +125,7 @@ def may_be_shown(
         return False
     if seen is not None and seen.why == "licence":
         return has_free_licence(item)
-    # Whoever looked at it knows its year better than whoever uploaded it.
+    # The list knows its year better than whoever uploaded it.
     year = item.year if seen is None else seen.year
     is_old = year is not None and FIRST_YEAR <= year <= free_until
     return (is_old or has_free_licence(item)) and not item.collections.isdisjoint(CURATED)
@@ -149,7 +150,7 @@ def these(identifiers: Collection[str]) -> str:
 
 
 def anything_free(free_until: int) -> str:
-    """Return the question for what may be shown without a person having looked at it."""
+    """Return the question for what may be shown without being on the list."""
     # In capitals too: whether the index tells them apart is not written down anywhere.
     collections = " OR ".join(sorted(CURATED | _CAPITALS))
     return (

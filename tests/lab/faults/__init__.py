@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.lab.faults import calm, machine, names, people, ports, servers, uplink
+from tests.lab.faults import calm, directories, machine, names, people, ports, servers, uplink
 from tests.lab.trial import Fault
 
 FAULTS: Sequence[type[Fault]] = (
@@ -13,4 +13,5 @@ FAULTS: Sequence[type[Fault]] = (
     *names.FAULTS,
     *ports.FAULTS,
     *people.FAULTS,
+    *directories.FAULTS,
 )
