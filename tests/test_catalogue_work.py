@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from miauflixd.catalogue.model import Kind, TitleId
+from miauflixd.auth.model import UserId
+from miauflixd.catalogue.model import Kind, ListSlug, NoListError, TitleId
 from miauflixd.catalogue.providers.tmdb_lists import LISTS
+from miauflixd.catalogue.settings import CatalogueSettings
 from tests.catalogue_house import EVERYBODY, MOVIES, House
 from tests.time_machine import START
 from tests.tmdb_fake import FIRST, TOKEN, Trouble
@@ -483,3 +485,23 @@ async def test_two_titles_that_turn_out_to_be_one_stand_in_both_lists(tmp_path, 
             assert (title.ids.tmdb, title.ids.archive) == (FIRST, "great_gabbo")
             await here.later(hours=25)
         assert await here.brief() == 0
+
+
+async def test_a_list_of_a_provider_that_is_switched_off_meanwhile_does_not_come_back(
+    tmp_path, monkeypatch
+):
+    async with house(tmp_path, movies=30, shows=0) as here, here.at_work():
+        library = here.library
+        save = library.titles.save
+
+        async def saved(*said, **when):
+            numbers = await save(*said, **when)
+            library.configure(CatalogueSettings(archive=False))  # with no token
+            assert await library.syncing.current_lists() == []
+            return numbers
+
+        monkeypatch.setattr(library.titles, "save", saved)
+        with pytest.raises(NoListError):
+            await library.syncing.refresh(ListSlug("tmdb-movies-popular"))
+
+        assert await library.lists.visible(UserId("")) == []

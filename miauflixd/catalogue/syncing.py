@@ -185,6 +185,9 @@ class Syncing:
             raise ListNotRefreshedError(str(error)) from error
         now = self._clock()
         ids = list(dict.fromkeys(await self._titles.save(facts, at=now)))
+        # The provider may have been switched off meanwhile, and its lists removed: this one must
+        # not come back. Nothing is awaited before it is handed to the database.
+        provider, wanted = self._filled_by(slug)
         spec = ListSpec(slug=slug, title=wanted.title, kind=wanted.kind, provider=provider.name)
         if await self._lists.replace(spec, ids, at=now):
             self._changed("home")
