@@ -30,7 +30,7 @@ MIB = 2**20
 
 _SEEDS_WITHIN = 20.0
 _EMPTY = 700 * MIB
-"""Bytes: what a film has that is no sample."""
+"""Bytes: what is believed of a film, whatever the size of the one that is played."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,10 @@ class Lab:
         film = await asyncio.to_thread(
             make_film, folder / "film", size=film_size, canaries=canaries, urls=urls
         )
-        empty = make_empty_film(folder / "film" / "1", size=_EMPTY, canaries=canaries, urls=urls)
+        offered = [
+            make_empty_film(folder / "film" / name, size=_EMPTY, canaries=canaries, urls=urls)
+            for name in ("1", "2")
+        ]
         world = await Topology.build()
         client = await Keys.make()
         servers = await open_servers(world.servers, client=client, folder=folder)
@@ -83,7 +86,7 @@ class Lab:
             await ports[name].open(namespace)
         await open_router(world.isp, address=topology.GATEWAY, journal=journal)
         await open_internet(world.net, canaries=canaries, journal=journal)
-        await open_directory(world.net, films=(film, empty), journal=journal)
+        await open_directory(world.net, films=offered, journal=journal)
         await open_catalogue(world.host)
         places = (world.host, world.isp, world.lan, world.net, *world.servers.values())
         await open_resolvers(journal, places=places)
@@ -95,7 +98,7 @@ class Lab:
         )
         uplinks = (topology.UPLINK, topology.SECOND_UPLINK)
         capture = Capture(world.isp, uplinks, rules=rules)
-        seeds = await _start_seeds(world, folder, (film, empty), rate)
+        seeds = await _start_seeds(world, folder, (film, *offered), rate)
         try:
             yield cls(
                 folder=folder,
