@@ -1,12 +1,11 @@
 """Directories in the database, and how each was doing. All sealed: addresses may hold keys."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from miauflixd.database.database import Database
-from miauflixd.runtime.secrets import Secret
+from miauflixd.runtime.secrets import hidden, revealed
 from miauflixd.sources.offers import DirectoryId
 from miauflixd.sources.settings import DirectorySpec
 from miauflixd.sources.standing import Standing
@@ -19,7 +18,7 @@ class DirectoryStore:
     def __init__(self, *, database: Database, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
-        self._specs = msgspec.msgpack.Decoder(DirectorySpec, dec_hook=_secret)
+        self._specs = msgspec.msgpack.Decoder(DirectorySpec, dec_hook=hidden)
         self._standings = msgspec.msgpack.Decoder(Standing)
 
     async def specs(self) -> Sequence[DirectorySpec]:
@@ -40,7 +39,7 @@ class DirectoryStore:
         def write() -> None:
             self._database.execute("DELETE FROM directories")
             for position, spec in enumerate(specs):
-                encoded = msgspec.msgpack.encode(spec, enc_hook=_revealed)
+                encoded = msgspec.msgpack.encode(spec, enc_hook=revealed)
                 self._database.execute(
                     "INSERT INTO directories (id, position, spec) VALUES (?, ?, ?)",
                     (
@@ -83,15 +82,3 @@ class DirectoryStore:
                 )
 
         await self._database.run(write)
-
-
-def _revealed(value: Any) -> str:
-    if isinstance(value, Secret):
-        return value.reveal()  # into what is sealed at once
-    raise NotImplementedError
-
-
-def _secret(kind: type, value: Any) -> Secret:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    raise NotImplementedError

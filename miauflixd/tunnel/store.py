@@ -10,7 +10,7 @@ import peewee
 
 from miauflixd.database import meta
 from miauflixd.database.database import Database
-from miauflixd.runtime.secrets import Secret
+from miauflixd.runtime.secrets import hidden, revealed
 from miauflixd.tunnel.model import (
     Credentials,
     EndpointId,
@@ -255,27 +255,15 @@ class TunnelStore:
         return self._sealer.fingerprint("\0".join(parts).encode(), purpose="vpn")
 
     def _seal(self, rung: str, column: str, value: object) -> bytes:
-        content = msgspec.json.encode(value, enc_hook=_revealed)
+        content = msgspec.json.encode(value, enc_hook=revealed)
         return self._sealer.seal(content, purpose=_place(rung, column))
 
     def _unseal(self, rung: str, column: str, sealed: bytes | None, kind: type[_T]) -> _T:
         # A row without it is cut short, as a sealed value of no bytes would be.
         content = self._sealer.unseal(bytes(sealed or b""), purpose=_place(rung, column))
-        return msgspec.json.decode(content, type=kind, dec_hook=_hidden)
+        return msgspec.json.decode(content, type=kind, dec_hook=hidden)
 
 
 def _place(rung: str, column: str) -> str:
     """Return the purpose of a sealed value: it opens in its own row and column only."""
     return f"vpn_rungs.{column}:{rung}"
-
-
-def _revealed(value: object) -> str:
-    if isinstance(value, Secret):
-        return value.reveal()  # on its way into what is sealed, and nowhere else
-    raise NotImplementedError(type(value))
-
-
-def _hidden(kind: type, value: object) -> Secret:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    raise NotImplementedError(kind)
