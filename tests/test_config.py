@@ -547,5 +547,5 @@ def test_a_line_is_found_for_every_key_of_any_toml(text):
 
 def test_tables_are_what_the_file_has_tables_for():
     tables = {"web", "torrents", "vpn", "auth", "catalogue", "jobs", "storage", "service"}
-    tables |= {"sources", "log"}
+    tables |= {"sources", "playback", "log"}
     assert {path[0] for path in TABLES} == tables

@@ -8,6 +8,7 @@ from miauflixd.auth.settings import AuthSettings
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.database.settings import StorageSettings
 from miauflixd.jobs.settings import JobsSettings
+from miauflixd.playback.settings import PlaybackSettings
 from miauflixd.sources.settings import SourcesSettings
 from miauflixd.torrents.settings import TorrentsSettings
 from miauflixd.tunnel.settings import TunnelSettings
@@ -46,6 +47,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     auth: AuthSettings = AuthSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     sources: SourcesSettings = SourcesSettings()
+    playback: PlaybackSettings = PlaybackSettings()
     jobs: JobsSettings = JobsSettings()
     storage: StorageSettings = StorageSettings()
     service: ServiceSettings = ServiceSettings()

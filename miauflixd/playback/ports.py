@@ -1,11 +1,43 @@
 """What the parts of playback want of each other."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from miauflixd.playback.model import Recipe
 from miauflixd.remuxer.media import Media, SubtitlePacket
-from miauflixd.torrents.model import SourceId
+from miauflixd.torrents.model import SourceFile, SourceId
+from miauflixd.torrents.reader import Span
+
+
+class Reader(Protocol):
+    """One way through one file; see `torrents.reader.Reader`."""
+
+    @property
+    def file(self) -> SourceFile:
+        """The file that is read."""
+        ...
+
+    def spans(self, start: int, stop: int) -> AsyncGenerator[Span, None]:
+        """Yield the file's bytes from `start` up to but not with `stop`, as they arrive.
+
+        Raises:
+            MiauflixdError: there will be no further one.
+        """
+        ...
+
+
+class Readers(Protocol):
+    """Where the bytes of sources are."""
+
+    def reader(self, source_id: SourceId, file: int | None) -> AbstractAsyncContextManager[Reader]:
+        """Read a file of a source, or its main file, for the length of the block.
+
+        Raises:
+            NoSourceError: there is no such source or file.
+            MiauflixdError: it cannot be read.
+        """
+        ...
 
 
 class HlsStream(Protocol):
@@ -19,6 +51,14 @@ class HlsStream(Protocol):
     @property
     def codecs(self) -> str:
         """The `CODECS` of RFC 8216: `avc1.640028,mp4a.40.2`."""
+        ...
+
+    def warm(self) -> None:
+        """Begin to make what the client will probably ask for first."""
+        ...
+
+    async def aclose(self) -> None:
+        """Make nothing more for this client."""
         ...
 
     async def init(self) -> bytes:
@@ -56,11 +96,19 @@ class MediaFiles(Protocol):
         """
         ...
 
-    async def hls(self, source_id: SourceId, file: int | None, recipe: Recipe) -> HlsStream:
-        """Return a file as HLS.
+    async def hls(
+        self, source_id: SourceId, file: int | None, recipe: Recipe, *, start: float = 0.0
+    ) -> HlsStream:
+        """Return a file as HLS for one client.
 
-        Nothing runs until something of it is asked for, and a minute after the last time nothing
-        does any more.
+        What is made is shared with others who watch the same. A minute after the last time that
+        something was asked for nothing runs any more.
+
+        Args:
+            source_id: the source.
+            file: of it.
+            recipe: what is made of it.
+            start: seconds at which the client will probably begin.
 
         Raises:
             As `probe`.
