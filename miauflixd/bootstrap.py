@@ -19,6 +19,7 @@ from miauflixd import __version__
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.library import Library
+from miauflixd.catalogue.service import Catalogue
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
@@ -33,11 +34,14 @@ from miauflixd.jobs.sources import sources_work
 from miauflixd.jobs.timetable import Timetable
 from miauflixd.jobs.upkeep import Backups, CleanUp, Part
 from miauflixd.keeper.messages import Configure
+from miauflixd.playback.cinema import Cinema
+from miauflixd.playback.service import Playback
 from miauflixd.runtime import logs, privileges
 from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.http import Http
 from miauflixd.runtime.services import running
+from miauflixd.sources.preload_plan import Nearness, Onlooker
 from miauflixd.sources.readiness import Readiness
 from miauflixd.sources.service import Sources
 from miauflixd.sources.settings import SourcesSettings
@@ -140,7 +144,6 @@ async def application(
         household = await stack.enter_async_context(
             Household.open(settings=config.auth, database=database, sealer=sealer, master_key=key)
         )
-        stored = await SourceStore.open(database=database, sealer=sealer)
         http = await stack.enter_async_context(host_client())
         endpoints = await _endpoints(
             config.vpn, TunnelStore(database=database, sealer=sealer), http
@@ -179,7 +182,7 @@ async def application(
             Torrents.open(
                 settings=config.torrents,
                 engine=engine,
-                store=stored,
+                store=await SourceStore.open(database=database, sealer=sealer),
                 downloads=downloads,
                 boot_id=_boot_id(),
                 changes=changes,
@@ -247,6 +250,17 @@ async def application(
             nightly=config.jobs.nightly,
         )
         catalogue = library.catalogue(work.errands)
+        cinema = await stack.enter_async_context(
+            Cinema.open(
+                settings=config.playback,
+                sources=everything,
+                playing=readiness.playing,
+                database=database,
+                sealer=sealer,
+                clock=_now,
+                prepare=partial(_prepare_next, catalogue, readiness),
+            )
+        )
         timetable = await stack.enter_async_context(
             Timetable.open(
                 [
@@ -288,6 +302,8 @@ async def application(
             scrobbling=library.scrobbling,
             sources=sources,
             playing=readiness.playing,
+            playbacks=cinema.playbacks,
+            subtitles=cinema.subtitles,
             preloading=readiness.preloading,
             artwork=library.artwork,
             trakt_accounts=library.trakt,
@@ -338,6 +354,20 @@ async def _users(household: Household) -> list[UserId]:
 
 def _configure_sources(sources: Sources, archive_url: str, settings: SourcesSettings) -> None:
     sources.configure(settings, archive_url=archive_url)
+
+
+async def _prepare_next(catalogue: Catalogue, readiness: Readiness, playback: Playback) -> None:
+    """Have the next episode ready, as if it were on somebody's screen."""
+    wish = playback.wish
+    if playback.title_id is None or wish is None:
+        return
+    following = await catalogue.next_episode(playback.title_id)
+    if following is not None:
+        readiness.preloading.see(
+            f"playback {playback.id}",
+            Onlooker(user_id=playback.user_id, preference=wish.preference),
+            {following: Nearness.FOCUSED},
+        )
 
 
 def _tunnel_http(

@@ -47,6 +47,13 @@ class FakeCatalogue:
     hidden: dict[TitleId, UserId] = field(default_factory=dict)
     steps: dict[TitleId, list[Step]] = field(default_factory=dict)
 
+    async def next_episode(self, title_id: TitleId) -> TitleId | None:
+        for steps in self.steps.values():
+            ids = [step.id for step in steps]
+            if title_id in ids[:-1]:
+                return ids[ids.index(title_id) + 1]
+        return None
+
     def add_movies(self, *numbers: int) -> list[TitleId]:
         ids = [movie(number) for number in numbers]
         self.titles |= {one: _card(one, f"Film {one.number}") for one in ids}

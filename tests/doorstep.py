@@ -23,6 +23,7 @@ from miauflixd.catalogue.title_store import TitleStore
 from miauflixd.catalogue.watched import Watching
 from miauflixd.catalogue.watching_store import WatchingStore
 from miauflixd.database.database import Database
+from miauflixd.playback.subtitles import Subtitles
 from miauflixd.sources.service import Sources
 from miauflixd.sources.settings import SourcesSettings
 from miauflixd.tunnel.no_tunnel import NoTunnel
@@ -36,6 +37,7 @@ from tests.auth_house import Clock
 from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.library_house import Nowhere
+from tests.playback_house import FakeMedia, playbacks
 from tests.ready_fakes import FakePlaying, FakePreloading
 from tests.status_fakes import FakeDisk, FakeLibrary
 from tests.trakt_fake import NoTrakt
@@ -63,6 +65,7 @@ class NoPreferences:
 class Doorstep:
     """Who lives here, and what they show at the door."""
 
+    database: Database
     household: Household
     lists: Lists
     watching: Watching
@@ -105,10 +108,17 @@ class Doorstep:
 
     def app(self, **known: Any) -> web.Application:
         """Return an application in which whatever is not said is a fake."""
+        torrents = known.get("torrents", FakeTorrents())
+        playing = known.get("playing", FakePlaying())
+        media = known.pop("media", FakeMedia())
         fakes: dict[str, Any] = {
+            "playbacks": playbacks(
+                self.database, torrents=torrents, playing=playing, files=media, clock=self.clock
+            ),
+            "subtitles": Subtitles(media=media, sources=torrents),
             "household": self.household,
             "preferences": NoPreferences(),
-            "torrents": FakeTorrents(),
+            "torrents": torrents,
             "tunnel": NoTunnel(),
             "endpoints": NoEndpoints(),
             "disk": FakeDisk(),
@@ -118,7 +128,7 @@ class Doorstep:
             "watching": self.watching,
             "scrobbling": FakeScrobbling(self.watching),
             "sources": self.sources,
-            "playing": FakePlaying(),
+            "playing": playing,
             "preloading": FakePreloading(),
             "library": FakeLibrary(),
             "artwork": FakeArtwork(),
@@ -187,6 +197,7 @@ async def open_doorstep(folder: Path) -> AsyncIterator[Doorstep]:
             tokens.append(opened.access)
         catalogue = FakeCatalogue()
         yield Doorstep(
+            database=database,
             household=household,
             lists=Lists(store=ListStore(database=database), clock=clock, changed=_nobody_listens),
             watching=Watching(

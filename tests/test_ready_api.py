@@ -163,7 +163,7 @@ async def test_what_the_client_and_the_person_say_counts(web, film, playing):
         token=ben,
     )
 
-    (liked,) = playing.liked
+    liked = playing.liked[0]
     assert liked.quality is Quality.P720
     assert liked.max_height == 2160
     assert liked.client.containers == {"mkv"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import aiohttp.web
 
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import Actor, NewUser, Role, User
@@ -20,6 +21,8 @@ from miauflixd.config.preferences import Preferences
 from miauflixd.config.preferences_store import PreferenceStore
 from miauflixd.config.settings import Config
 from miauflixd.database.database import Database
+from miauflixd.playback.ports import MediaFiles
+from miauflixd.playback.subtitles import Subtitles
 from miauflixd.runtime.http import Http
 from miauflixd.sources.directory_book import Build
 from miauflixd.sources.service import Sources
@@ -47,6 +50,7 @@ from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.contract import kept
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.library_house import NoErrands, Nowhere
+from tests.playback_house import FakeMedia, playbacks
 from tests.ready_fakes import FakePlaying, FakePreloading
 from tests.status_fakes import FakeDisk
 from tests.trakt_fake import NoTrakt
@@ -82,6 +86,7 @@ class Web:
     """A house that listens, and who talks to it."""
 
     url: str
+    app: aiohttp.web.Application
     household: Household
     preferences: Preferences
     library: Shelves
@@ -159,6 +164,7 @@ async def open_web(
     sources_http: Http | None = None,
     playing: Playing | None = None,
     preloading: Preloading | None = None,
+    media: MediaFiles | None = None,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -184,6 +190,7 @@ async def open_web(
             out.
         playing: makes sources of titles; finds none when left out.
         preloading: takes what clients show; a fake's when left out.
+        media: what files hold; a fake's when left out, for which each is a film for any browser.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -244,10 +251,12 @@ async def open_web(
         )
         preferences.on_change("sources", sources.configure)
         whole = shelves.catalogue(errands or NoErrands())
+        torrents, media = torrents or FakeTorrents(), media or FakeMedia()
+        playing = playing or FakePlaying()
         app = build(
             household=household,
             preferences=preferences,
-            torrents=torrents or FakeTorrents(),
+            torrents=torrents,
             tunnel=tunnel or NoTunnel(),
             endpoints=endpoints or NoEndpoints(),
             disk=disk or FakeDisk(),
@@ -259,7 +268,11 @@ async def open_web(
             watching=watching,
             scrobbling=shelves.scrobbling if catalogue is None else FakeScrobbling(watching),
             sources=sources,
-            playing=playing or FakePlaying(),
+            playing=playing,
+            playbacks=playbacks(
+                database, torrents=torrents, playing=playing, files=media, clock=clock
+            ),
+            subtitles=Subtitles(media=media, sources=torrents),
             preloading=preloading or FakePreloading(),
             trakt_accounts=trakt or NoTrakt(),
             version="1.2.3",
@@ -276,6 +289,7 @@ async def open_web(
         )
         yield Web(
             url=url,
+            app=app,
             household=household,
             preferences=preferences,
             library=shelves,

@@ -114,6 +114,17 @@ class StreamKeys:
             self._used.add(mark)
         return viewer
 
+    async def check_playback(self, text: str, playback_id: str) -> Viewer:
+        """Return who plays something with a key, and let it live on from now.
+
+        Raises:
+            UnauthenticatedError: this is no key of this playback, or not any more.
+        """
+        key = self._keys.get(self._mark(text) if _FORM.fullmatch(text) else b"")
+        if key is None or key.playback_id != playback_id:
+            raise InvalidTokenError("This address is not good any more. Start the film again")
+        return await self.check(text, source_id=key.source_id, file=key.file)
+
     async def forget_playback(self, playback_id: str) -> None:
         """Let the keys of a playback open nothing any more."""
         marks = [mark for mark, key in self._keys.items() if key.playback_id == playback_id]

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from miauflixd.auth.model import User
 from miauflixd.catalogue.browsing import Place, Query
@@ -35,6 +36,7 @@ from miauflixd.catalogue.providers.provider import ProviderState
 from miauflixd.catalogue.searching import Found, Searching
 from miauflixd.catalogue.syncing import Syncing
 from miauflixd.catalogue.title_store import CardPage, Counts, GenreCount, TitleStore
+from miauflixd.catalogue.watching import next_step
 from miauflixd.runtime.changes import Changes
 
 _WAIT = 1.5
@@ -94,6 +96,17 @@ class Catalogue:
     def limit_of(self, rating: str) -> int:
         """Return the highest age that a certification lets through where this house is."""
         return limit_of(rating, self._region)
+
+    async def next_episode(self, title_id: TitleId) -> TitleId | None:
+        """Return the episode that comes next, or `None`: there is none that is on the air."""
+        if title_id.kind is not Kind.EPISODE:
+            return None
+        shows = await self._titles.shows_of([title_id])
+        if title_id not in shows:
+            return None
+        outline = await self._titles.outline(shows[title_id])
+        step = next_step(outline, [title_id], today=datetime.now(UTC).date())
+        return None if step is None else step.id
 
     async def home(self, audience: Audience) -> Sequence[Row]:
         """Return the rows of the home page."""

@@ -34,6 +34,10 @@ class Reason(StrEnum):
     NO_ENCODER = "no_encoder"
     """This machine has none that works as fast as it is watched."""
     HLS_NOT_SUPPORTED = "hls_not_supported"
+    LENGTH_NOT_KNOWN = "length_not_known"
+    """Neither the file nor its bit rate says how long it is, so it cannot be cut into segments."""
+    NOT_LOOKED_INTO = "not_looked_into"
+    """What it holds could not be found out yet; it may turn out not to play."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

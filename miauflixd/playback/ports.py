@@ -18,6 +18,11 @@ class Reader(Protocol):
         """The file that is read."""
         ...
 
+    @property
+    def etag(self) -> str:
+        """A strong validator, in its quotes."""
+        ...
+
     def spans(self, start: int, stop: int) -> AsyncGenerator[Span, None]:
         """Yield the file's bytes from `start` up to but not with `stop`, as they arrive.
 

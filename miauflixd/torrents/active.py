@@ -41,6 +41,8 @@ class ActiveTorrent:
     checked: bool = False
     no_room: bool = False
     failure: str | None = None
+    wrong_pieces: int = 0
+    """That have failed their hash."""
     stalled: bool = False
     """Somebody waits for a piece, and for seconds nothing has come."""
     only_preloaded: bool = False

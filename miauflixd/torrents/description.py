@@ -54,7 +54,7 @@ def describe(known: Known, active: ActiveTorrent | None, road: Road) -> Source:
                 file.index: active.pieces.spans(known.layout, file) for file in active.files_in_use
             },
         )
-    return replace(source, readers=active.readers)
+    return replace(source, readers=active.readers, wrong_pieces=active.wrong_pieces)
 
 
 def _circumstances(known: Known, active: ActiveTorrent | None, road: Road) -> Circumstances:

@@ -141,6 +141,8 @@ class Source:
     peers: int = 0
     seeds: int = 0
     known_peers: int = 0
+    wrong_pieces: int = 0
+    """That have failed their hash since the source was woken."""
     readers: int = 0
     """How many are reading from it right now."""
     available: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)

@@ -517,6 +517,7 @@ class Torrents:
             case ResumeData():
                 self._saving.note(event)
             case HashFailed():
+                active.wrong_pieces += 1
                 logger.info("A peer sent a wrong piece; it is fetched again")
             case Rejected():
                 active.failure = event.detail

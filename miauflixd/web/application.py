@@ -12,6 +12,8 @@ from aiohttp.web_urldispatcher import AbstractRoute
 from miauflixd.auth.household import Household
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.watched import Watching
+from miauflixd.playback.service import Playbacks
+from miauflixd.playback.subtitles import Subtitles
 from miauflixd.sources.service import Sources
 from miauflixd.web import openapi
 from miauflixd.web.authentication import Authentication
@@ -24,6 +26,7 @@ from miauflixd.web.handlers import (
     directories,
     docs,
     events,
+    hls,
     images,
     keys,
     me,
@@ -62,12 +65,14 @@ from miauflixd.web.keys import (
     LIMITS,
     LISTS,
     METRICS,
+    PLAYBACKS,
     PLAYING,
     PREFERENCES,
     PRELOADING,
     ROUTES,
     SCROBBLING,
     SOURCES,
+    SUBTITLES,
     TIMETABLE,
     TORRENTS,
     TRAKT,
@@ -122,6 +127,7 @@ EVERY_ROUTE: Sequence[Route] = (
     *playback.ROUTES,
     *viewport.ROUTES,
     *stream.ROUTES,
+    *hls.ROUTES,
     *catalogue_handlers.ROUTES,
     *list_handlers.ROUTES,
     *source_handlers.ROUTES,
@@ -152,6 +158,8 @@ def build(
     scrobbling: Scrobbling,
     sources: Sources,
     playing: Playing,
+    playbacks: Playbacks,
+    subtitles: Subtitles,
     preloading: Preloading,
     trakt_accounts: Trakt,
     version: str,
@@ -179,6 +187,8 @@ def build(
         scrobbling: where players say so.
         sources: where titles can be had.
         playing: makes sources of titles.
+        playbacks: what is being played.
+        subtitles: of what is being played.
         preloading: gets ready what is on people's screens.
         trakt_accounts: who is linked with Trakt.
         version: what `GET /api/server` tells.
@@ -225,6 +235,8 @@ def build(
     app[SCROBBLING] = scrobbling
     app[SOURCES] = sources
     app[PLAYING] = playing
+    app[PLAYBACKS] = playbacks
+    app[SUBTITLES] = subtitles
     app[PRELOADING] = preloading
     app[DISK] = disk
     app[LIBRARY] = library

@@ -82,6 +82,9 @@ class Authentication:
 
     async def _by_stream_key(self, request: web.Request) -> Viewer:
         wanted = query(request.query, StreamQuery)
+        playback_id = request.match_info.get("playback_id")
+        if playback_id is not None and "source_id" not in request.match_info:
+            return await self._stream_keys.check_playback(wanted.key or "", playback_id)
         return await self._stream_keys.check(
             wanted.key or "", source_id=request.match_info["source_id"], file=wanted.file
         )

@@ -76,7 +76,7 @@ class Gate:
                             device = viewer.session_id or client.network
                             film = (
                                 device,
-                                request.match_info["source_id"],
+                                request.match_info.get("source_id", ""),
                                 request.query.get("file"),
                             )
                             while_answered.enter_context(

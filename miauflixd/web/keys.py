@@ -11,6 +11,8 @@ from miauflixd.auth.household import Household
 from miauflixd.auth.model import Viewer
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.watched import Watching
+from miauflixd.playback.service import Playbacks
+from miauflixd.playback.subtitles import Subtitles
 from miauflixd.sources.service import Sources
 from miauflixd.web.client_address import ClientAddress
 from miauflixd.web.doctor import Doctor
@@ -60,6 +62,8 @@ LISTS: web.AppKey[Lists] = web.AppKey("lists")
 WATCHING: web.AppKey[Watching] = web.AppKey("watching")
 SCROBBLING: web.AppKey[Scrobbling] = web.AppKey("scrobbling")
 PLAYING: web.AppKey[Playing] = web.AppKey("playing")
+PLAYBACKS: web.AppKey[Playbacks] = web.AppKey("playbacks")
+SUBTITLES: web.AppKey[Subtitles] = web.AppKey("subtitles")
 PRELOADING: web.AppKey[Preloading] = web.AppKey("preloading")
 SOURCES: web.AppKey[Sources] = web.AppKey("sources")
 TRAKT: web.AppKey[Trakt] = web.AppKey("trakt")

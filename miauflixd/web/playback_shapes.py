@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from miauflixd.playback.client import ANYTHING, Capabilities
+from miauflixd.playback.model import Method, Reason
 from miauflixd.sources.ranking import BROWSER, Client, Plays
 from miauflixd.sources.release_model import AudioCodec, VideoCodec
 
@@ -19,13 +21,17 @@ class ClientReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What a client plays; what is left out is as browsers do."""
 
     containers: _Words | None = None
-    """`mp4`, `mkv`, `webm`."""
+    """`mp4`, `mkv`, `webm`, `mpegts`."""
     video: _Words | None = None
-    """`h264`, `h265`, `av1`, `vp9`; words that are not known here say nothing."""
+    """`h264`, `h264-10bit`, `hevc`, `hevc-10bit`, `av1`, `vp9`; others say nothing."""
     audio: _Words | None = None
-    """`aac`, `opus`, `ac3`, `eac3`."""
+    """`aac`, `opus`, `flac`, `mp3`, `ac3`, `eac3`, `dts`; `mkv/flac`: also out of that."""
     hls: bool = True
     hdr: bool = False
+    channels: Annotated[int, Meta(ge=1, le=8)] = 2
+    """Of its loudspeakers."""
+    player: bool = False
+    """Whether it is a player of its own, such as VLC, that plays whatever there is."""
     max_height: Annotated[int, Meta(ge=144, le=8640)] | None = None
     """Lines of its screen."""
 
@@ -43,6 +49,10 @@ class NewPlayback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     file_index: Annotated[int, Meta(ge=0, le=999_999_999)] | None = None
     """By default the title's file; of a source the main file, whichever it turns out to be."""
     client: ClientReport | None = None
+    audio_index: Annotated[int, Meta(ge=0, le=9999)] | None = None
+    """The track to hear; by default the one in one's language."""
+    failed: Annotated[list[Method], Meta(max_length=4)] = []
+    """What the client has tried with this already, in vain."""
 
 
 class PlayedSource(Struct, frozen=True, kw_only=True):
@@ -58,6 +68,45 @@ class PlayedSource(Struct, frozen=True, kw_only=True):
     """How this client can probably play it."""
 
 
+class AudioShape(Struct, frozen=True, kw_only=True):
+    """Sound of a film."""
+
+    index: int
+    language: str | None
+    """BCP 47."""
+    title: str | None
+    codec: str
+    channels: int
+    default: bool
+
+
+class SubtitleShape(Struct, frozen=True, kw_only=True):
+    """Subtitles of a film."""
+
+    index: int
+    language: str | None
+    label: str
+    forced: bool
+    default: bool
+    """Whether to show them at first, as one likes it."""
+    url: str | None
+    """WebVTT; `null`: they are images, which only players of their own show."""
+
+
+class ChapterShape(Struct, frozen=True, kw_only=True):
+    """A part of the film."""
+
+    start: float
+    stop: float
+    title: str | None
+
+
+class NextShape(Struct, frozen=True, kw_only=True):
+    """What comes next of the show."""
+
+    title_id: str
+
+
 class PlaybackShape(Struct, frozen=True, kw_only=True):
     """Where to get it."""
 
@@ -66,11 +115,92 @@ class PlaybackShape(Struct, frozen=True, kw_only=True):
     source: PlayedSource
     reasons: list[str]
     """Why this source, and what was wrong with those that were tried before."""
+    method: Method
+    """`direct`: play `stream_url` as it is; `remux`, `transcode`: `hls_url`; `external`: this
+    client cannot show it, but a player such as VLC can, from `stream_url`."""
+    obstacles: list[Reason]
+    """Why it cannot be played as it is; none with `direct`."""
     stream_url: str
+    hls_url: str | None
+    playlist_url: str
+    """For players of their own: M3U, with where to begin."""
+    duration: float | None
+    """Seconds."""
+    audio: list[AudioShape]
+    audio_index: int | None
+    """The track that is heard."""
+    subtitles: list[SubtitleShape]
+    chapters: list[ChapterShape]
+    next: NextShape | None
     resume_at: float
     """Seconds from the beginning."""
     expires_at: datetime
     """Six hours from now; being used puts it off."""
+
+
+class BufferedShape(Struct, frozen=True, kw_only=True):
+    """A part of the film that is here."""
+
+    start: float
+    """Of its bytes, from 0 to 1."""
+    stop: float
+
+
+class PlayingShape(Struct, frozen=True, kw_only=True):
+    """How it goes with what is played."""
+
+    id: str
+    user_id: str
+    title_id: str | None
+    source: PlayedSource
+    name: str | None
+    method: Method
+    obstacles: list[Reason]
+    reasons: list[str]
+    began_at: datetime
+    position: float
+    """Seconds, as last reported."""
+    duration: float | None
+    state: str
+    """What its source does."""
+    since: datetime
+    reason: str
+    next: str
+    buffered: list[BufferedShape]
+    peers: int
+    download_rate: int
+    """Bytes per second."""
+    stalls: int
+    """How often somebody had to wait."""
+    stalled: float
+    """Seconds in all."""
+    swaps: int
+    """How often another source was taken. When it grows, `stream_url` and `hls_url` are others."""
+    stream_url: str | None = None
+    """Of one's own playback."""
+    hls_url: str | None = None
+
+
+class PlaybacksShape(Struct, frozen=True, kw_only=True):
+    """What is played."""
+
+    items: list[PlayingShape]
+
+
+def capabilities_of(report: ClientReport | None) -> Capabilities:
+    """Return what a client says of itself, for the decision how it gets a file."""
+    if report is None:
+        return Capabilities()
+    if report.player:
+        return ANYTHING
+    return Capabilities.reported(
+        containers=report.containers,
+        video=report.video,
+        audio=report.audio,
+        hls=report.hls,
+        hdr=report.hdr,
+        channels=report.channels,
+    )
 
 
 def client_of(report: ClientReport | None) -> Client:

@@ -326,6 +326,10 @@ class Catalogue(Protocol):
         """Return the highest age that a certification lets through where this house is."""
         ...
 
+    async def next_episode(self, title_id: TitleId) -> TitleId | None:
+        """Return the episode that comes next, or `None`: there is none that is on the air."""
+        ...
+
     async def cards(
         self, ids: Collection[TitleId], audience: Audience
     ) -> Mapping[TitleId, Card | EpisodeCard]:
@@ -495,6 +499,14 @@ class StreamKeys(Protocol):
 
         Raises:
             UnauthenticatedError: this is no key to this file, or not any more.
+        """
+        ...
+
+    async def check_playback(self, text: str, playback_id: str) -> Viewer:
+        """Return who plays something with a key.
+
+        Raises:
+            UnauthenticatedError: this is no key of this playback, or not any more.
         """
         ...
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from miauflixd.catalogue.model import NoTitleError, TitleId
 from miauflixd.web.bodies import answer, json_body, query
-from miauflixd.web.keys import CATALOGUE, SCROBBLING, WATCHING
+from miauflixd.web.keys import CATALOGUE, PLAYBACKS, SCROBBLING, WATCHING
 from miauflixd.web.paging import Page
 from miauflixd.web.progress_shapes import ProgressQuery, ReportShape
 from miauflixd.web.routes import Policy, Route
@@ -27,6 +27,9 @@ async def note(request: web.Request) -> web.Response:
         position=said.position,
         duration=said.duration,
         state=said.state,
+    )
+    await request.app[PLAYBACKS].report(
+        user_id, card.id, position=said.position, duration=said.duration
     )
     return web.Response(status=HTTPStatus.NO_CONTENT)
 

@@ -18,7 +18,7 @@ from miauflixd.web.byte_ranges import (
     if_range_holds,
     requested_range,
 )
-from miauflixd.web.keys import PLAYING, TORRENTS
+from miauflixd.web.keys import PLAYBACKS, PLAYING
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.sendfile import Outlet
 from miauflixd.web.shapes import StreamQuery
@@ -65,7 +65,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 async def _sent(request: web.Request, source_id: SourceId) -> web.StreamResponse:
     wanted_file = query(request.query, StreamQuery).file
-    async with request.app[TORRENTS].reader(source_id, wanted_file) as reader:
+    async with request.app[PLAYBACKS].reader(source_id, wanted_file) as reader:
         file = reader.file
         headers = {
             hdrs.ACCEPT_RANGES: "bytes",

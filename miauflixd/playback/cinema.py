@@ -1,0 +1,80 @@
+"""All of playback together, as the rest of the house sees it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from miauflixd.database.database import Database
+from miauflixd.playback.media_files import MediaFiles
+from miauflixd.playback.media_store import MediaStore
+from miauflixd.playback.playback_store import PlaybackStore
+from miauflixd.playback.service import Playback, Playbacks, Playing, Sources
+from miauflixd.playback.settings import PlaybackSettings
+from miauflixd.playback.subtitles import Subtitles
+from miauflixd.playback.waiting import Waiting
+from miauflixd.runtime.clock import Clock
+from miauflixd.runtime.services import running
+from miauflixd.vault.sealing import Sealer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cinema:
+    """What is played, and what can be made of files."""
+
+    playbacks: Playbacks
+    media: MediaFiles
+    subtitles: Subtitles
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        *,
+        settings: PlaybackSettings,
+        sources: Sources,
+        playing: Playing,
+        database: Database,
+        sealer: Sealer,
+        clock: Clock,
+        encoder: Callable[[], str | None] = lambda: None,
+        prepare: Callable[[Playback], Awaitable[None]] | None = None,
+    ) -> AsyncIterator[Self]:
+        """Be open for the length of the block.
+
+        Args:
+            settings: how many films, and how patient.
+            sources: where bytes come from.
+            playing: makes sources of titles.
+            database: where what is known outlives the process.
+            sealer: of what is kept there.
+            clock: the time.
+            encoder: of video, that works on this machine.
+            prepare: called when an episode is nearly over.
+        """
+        async with AsyncExitStack() as stack:
+            waiting = Waiting(sources)
+            media = await stack.enter_async_context(
+                MediaFiles.open(
+                    settings=settings,
+                    sources=waiting,
+                    store=MediaStore(database=database, sealer=sealer),
+                )
+            )
+            playbacks = Playbacks(
+                settings=settings,
+                sources=sources,
+                waiting=waiting,
+                playing=playing,
+                media=media,
+                store=PlaybackStore(database=database, sealer=sealer),
+                clock=clock,
+                encoder=encoder,
+                prepare=prepare,
+            )
+            await stack.enter_async_context(running("playbacks", playbacks.run))
+            yield cls(
+                playbacks=playbacks,
+                media=media,
+                subtitles=Subtitles(media=media, sources=waiting),
+            )
