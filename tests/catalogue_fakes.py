@@ -47,6 +47,9 @@ class FakeCatalogue:
     hidden: dict[TitleId, UserId] = field(default_factory=dict)
     steps: dict[TitleId, list[Step]] = field(default_factory=dict)
 
+    async def outside(self, ids: Collection[TitleId]) -> Mapping[TitleId, OutsideIds]:
+        return {}
+
     async def next_episode(self, title_id: TitleId) -> TitleId | None:
         for steps in self.steps.values():
             ids = [step.id for step in steps]

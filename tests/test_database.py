@@ -340,7 +340,7 @@ async def test_our_own_migrations_make_a_database_from_nothing(path):
         *("titles", "documents", "tellings", "title_names", "title_genres"),
         *("title_certifications", "genre_names"),
         *("listings", "listing_marks", "listing_titles", "listing_torrents"),
-        *("title_searches", "directories", "directory_standings", "preloads"),
+        *("title_searches", "directories", "directory_standings", "media", "playbacks", "preloads"),
         *("seasons", "season_texts", "episodes", "episode_texts", "sqlite_sequence"),
         *(
             f"title_search{part}"

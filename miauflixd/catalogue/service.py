@@ -108,6 +108,10 @@ class Catalogue:
         step = next_step(outline, [title_id], today=datetime.now(UTC).date())
         return None if step is None else step.id
 
+    async def outside(self, ids: Collection[TitleId]) -> Mapping[TitleId, OutsideIds]:
+        """Return what others call titles; those that are not there are left out."""
+        return await self._titles.outside(ids)
+
     async def home(self, audience: Audience) -> Sequence[Row]:
         """Return the rows of the home page."""
         return await self._home.rows(audience)

@@ -39,6 +39,9 @@ KEPT = 96 * 2**20
 IDLE = 60.0
 """Seconds after the last request until a job is over."""
 
+_LIVES = 3
+"""Workers that may die for one segment; a file that kills them does so again."""
+
 Open = Callable[[], AbstractAsyncContextManager[Worker]]
 
 
@@ -263,13 +266,13 @@ class Viewing:
             await asyncio.wait([task])
 
     async def _got(self, find: Callable[[], bytes | None], number: int | None) -> bytes:
-        """Return what is found, having it made if need be; a worker that dies is replaced once.
+        """Return what is found, having it made if need be; a worker that dies is replaced.
 
         Args:
             find: looks whether it is there.
             number: of the segment; `None`: any will do.
         """
-        film, lives = self.film, 2
+        film, lives = self.film, _LIVES
         while True:
             async with film.news:
                 if (found := find()) is not None:

@@ -118,6 +118,8 @@ class Wish:
     file_index: int | None = None
     audio: int | None = None
     """The track that they have chosen."""
+    not_these: tuple[ListingId, ...] = ()
+    """What they do not want."""
     failed: frozenset[Method] = frozenset()
     """What their client has tried already."""
     resume_at: float = 0.0
@@ -212,7 +214,7 @@ class Playbacks:
             NothingToPlayError: there is nothing to play the title from; the message says why.
             MiauflixdError: there is no way to what there is.
         """
-        found = await self._found(wish, not_these=[])
+        found = await self._found(wish, not_these=wish.not_these)
         playback = self._all[found.id] = found
         await self._save(playback)
         if playback.decision.recipe is not None:

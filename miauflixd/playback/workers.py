@@ -1,12 +1,18 @@
 """The worker processes: so many at most, and one that is up before anybody needs it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from miauflixd.playback.errors import WorkerDiedError
 from miauflixd.playback.ports import Reader
 from miauflixd.playback.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_REST = 0.5
+"""Seconds before another process is tried where one did not even start."""
 
 _WAIT = 10.0
 """Seconds for somebody else's film to end before one is told that there are too many."""
@@ -38,6 +44,10 @@ class Workers:
                 try:
                     worker = await stack.enter_async_context(Worker.start())
                     await self._spare.put((worker, stack))
+                except WorkerDiedError as error:
+                    await stack.aclose()
+                    logger.warning("A process for opening films ended at once (%s)", error)
+                    await asyncio.sleep(_REST)
                 except BaseException:
                     await stack.aclose()
                     raise

@@ -33,11 +33,13 @@ from miauflixd.web.handlers import (
     metrics,
     page,
     playback,
+    playlists,
     progress,
     server,
     setup,
     status,
     stream,
+    stremio,
     tasks,
     trakt,
     users,
@@ -100,7 +102,7 @@ from miauflixd.web.ports import (
 )
 from miauflixd.web.problems import problems, remember_start
 from miauflixd.web.rate_limits import NoRateLimits, RateLimits, Streams
-from miauflixd.web.routes import Route
+from miauflixd.web.routes import Policy, Route
 from miauflixd.web.settings import WebSettings
 
 STATIC = Path(__file__).with_name("static")
@@ -128,6 +130,8 @@ EVERY_ROUTE: Sequence[Route] = (
     *viewport.ROUTES,
     *stream.ROUTES,
     *hls.ROUTES,
+    *stremio.ROUTES,
+    *playlists.ROUTES,
     *catalogue_handlers.ROUTES,
     *list_handlers.ROUTES,
     *source_handlers.ROUTES,
@@ -280,7 +284,20 @@ def _routed(app: web.Application, routes: Sequence[Route]) -> Mapping[AbstractRo
         methods = [hdrs.METH_HEAD, route.method] if route.method == "GET" else [route.method]
         for method in methods:
             routed[resource.add_route(method, route.handler)] = route
+        if route.cors:
+            routed[resource.add_route(hdrs.METH_OPTIONS, stremio.allow)] = _ASKING
     return routed
+
+
+_ASKING = Route(
+    method="GET",
+    path="",
+    handler=stremio.allow,
+    policy=Policy.OPEN,
+    summary="Let pages from anywhere ask",
+    cors=True,
+)
+"""What a browser asks before it asks, of whatever may be read from anywhere."""
 
 
 def _description(version: str) -> Asset:

@@ -1,10 +1,11 @@
 """Who makes a request: by an access token, a key, or the way by which it came."""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from aiohttp import hdrs, web
 
-from miauflixd.auth.model import InvalidTokenError, Role, Viewer
+from miauflixd.auth.model import InvalidTokenError, KeyPurpose, Role, Viewer
 from miauflixd.errors import ForbiddenError, UnauthenticatedError
 from miauflixd.web import cookies
 from miauflixd.web.bodies import query
@@ -23,6 +24,13 @@ class ConflictingCredentialsError(UnauthenticatedError):
     """A token in a header and another one in a cookie: whose request this is cannot be told."""
 
     code = "conflicting_credentials"
+
+
+_PURPOSES: Mapping[Policy, KeyPurpose] = {
+    Policy.STREMIO: "stremio",
+    Policy.PLAYLIST: "playlist",
+}
+"""Of the keys that stand in addresses."""
 
 
 class Authentication:
@@ -51,15 +59,16 @@ class Authentication:
         match route.policy:
             case Policy.OPEN:
                 return None
+            case Policy.STREMIO | Policy.PLAYLIST:
+                purpose = _PURPOSES[route.policy]
+                return await self._purpose_keys.check(request.match_info["token"], purpose)
             case Policy.METRICS:
                 return await self._by_metrics_key(request, client)
             case Policy.STREAM if "key" in request.query:
                 return await self._by_stream_key(request)
-            case Policy.USER | Policy.STREAM:
-                return await self._by_access_token(request, client)
-            case Policy.ADMIN:
+            case Policy.USER | Policy.STREAM | Policy.ADMIN:
                 viewer = await self._by_access_token(request, client)
-                if viewer.role is not Role.ADMIN:
+                if route.policy is Policy.ADMIN and viewer.role is not Role.ADMIN:
                     raise ForbiddenError("Only an administrator may do this")
                 return viewer
             case _:

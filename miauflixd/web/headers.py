@@ -26,6 +26,9 @@ SECURITY = {
 """The page needs nothing from elsewhere, and nobody elsewhere needs to embed what is here. What is
 no page may have said that it needs even less."""
 
+_FROM_ANYWHERE = "/stremio/"
+"""Addresses that pages from anywhere may read, since who asks stands in them."""
+
 _TLS_ONLY = "max-age=31536000"
 """A year. Not said for other names below ours, of which we know nothing."""
 
@@ -36,6 +39,10 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY)
     if own_policy is not None:
         response.headers[_POLICY] = own_policy
+    if request.path.startswith(_FROM_ANYWHERE):
+        # Also what goes wrong: a page that may not read it only knows that something did.
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if (client := request.get(CLIENT)) is not None and client.secure:
         response.headers["Strict-Transport-Security"] = _TLS_ONLY
     response.headers["X-Request-ID"] = request_id(request)

@@ -43,10 +43,19 @@ _SECURITY: Mapping[Policy, list[dict[str, list[str]]]] = {
     Policy.USER: [{"bearer": []}, {"cookie": []}],
     Policy.ADMIN: [{"bearer": []}, {"cookie": []}],
     Policy.STREAM: [{"streamKey": []}, {"bearer": []}, {"cookie": []}],
+    Policy.STREMIO: [{"keyInAddress": []}],
+    Policy.PLAYLIST: [{"keyInAddress": []}],
     Policy.METRICS: [{"metricsKey": []}, {}],
 }
 
 _SCHEMES: Json = {
+    "keyInAddress": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "A key of `POST /api/keys` stands in the address itself, for players that "
+        "neither sign in nor send headers.",
+    },
     "bearer": {
         "type": "http",
         "scheme": "bearer",

@@ -339,6 +339,10 @@ class Catalogue(Protocol):
         """
         ...
 
+    async def outside(self, ids: Collection[TitleId]) -> Mapping[TitleId, OutsideIds]:
+        """Return what others call titles."""
+        ...
+
     async def home(self, audience: Audience) -> Sequence[Row]:
         """Return the rows of the home page."""
         ...

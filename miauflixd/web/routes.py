@@ -26,6 +26,10 @@ class Policy(Enum):
     """Administrators, and the control socket."""
     STREAM = "stream"
     """Whoever is signed in, or brings the stream key for just this source."""
+    STREMIO = "stremio"
+    """Whoever has a purpose key for Stremio in the address."""
+    PLAYLIST = "playlist"
+    """Whoever has a purpose key for playlists in the address."""
     METRICS = "metrics"
     """A purpose key for metrics, the control socket, or this machine itself."""
 
@@ -62,5 +66,7 @@ class Route:
     response_media: str | None = None
     """The kind of an answer that is not JSON."""
     status: HTTPStatus = HTTPStatus.OK
+    cors: bool = False
+    """Whether pages from anywhere may read it, for its address alone says who asks."""
     other: Mapping[HTTPStatus, str] = field(default_factory=dict)
     """Statuses beyond those that every route of its policy may give, each with a line."""

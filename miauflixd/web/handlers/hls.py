@@ -15,6 +15,7 @@ from miauflixd.playback.service import NoPlaybackError, Playback
 from miauflixd.playback.subtitles import BESIDE
 from miauflixd.playback.webvtt import webvtt
 from miauflixd.torrents.model import Layout, NoSourceError, SourceId
+from miauflixd.web.addresses import base_url
 from miauflixd.web.bodies import query
 from miauflixd.web.keys import CATALOGUE, PLAYBACKS, SUBTITLES, TORRENTS
 from miauflixd.web.routes import Policy, Route
@@ -193,7 +194,7 @@ async def _entry(request: web.Request) -> Entry:
     if playback.user_id != viewer(request).user_id:
         raise NoPlaybackError("This is not played any more. Start it again")
     key = query(request.query, StreamQuery).key or ""
-    base = str(request.url.origin())
+    base = base_url(request)
     said = urlencode({"file": playback.file_index, "key": key})
     return Entry(
         url=f"{base}/api/stream/{playback.source_id}?{said}",
