@@ -179,6 +179,21 @@ def test_films_of_odd_kinds():
     assert decide(dolby, SAFARI).method == "direct"
 
 
+def test_music_that_would_be_silent_or_was_tried_in_vain_is_left_to_other_players():
+    album = Media(container="matroska", audio=(audio("flac", default=True),))
+    assert decide(album, CHROMIUM).method == "direct"
+    assert decide(album, FIREFOX).method == "external"
+    assert Reason.DIRECT_PLAY_FAILED in decide(album, CHROMIUM, failed=["direct"]).reasons
+
+
+def test_a_wide_film_is_not_made_smaller_than_the_screen_asks_for():
+    film = media("mov", video=(video("hevc", width=1920, height=800),))
+    made = decide(film, CHROMIUM, encoder="h264_vaapi")
+    assert made.recipe is not None
+    assert made.recipe.encoding is not None
+    assert made.recipe.encoding.height == 1080
+
+
 @given(
     container=st.sampled_from(["mov", "matroska", "avi", "mpegts", "mpeg", "flv"]),
     picture=st.sampled_from(["h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "vc1"]),

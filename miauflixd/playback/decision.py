@@ -66,7 +66,7 @@ def decide(
         return Decision(method="direct", audio=index)
     picture = media.picture
     if picture is None:
-        return _without_pictures(client, heard)
+        return _without_pictures(media, client, heard, failed)
     picture_fails = _picture_fails(picture, client)
     reasons = [
         *_container_fails(media, picture, client),
@@ -88,7 +88,7 @@ def decide(
         against += _encoding_fails(encoder, allowed=encoding_allowed)
     if against or encoder is None or "transcode" in failed:
         return Decision(method="external", reasons=(*reasons, *against), audio=index)
-    encoded = _encoded(recipe, picture, encoder, max_height or client.max_height)
+    encoded = _encoded(recipe, encoder, max_height or client.max_height)
     return Decision(method="transcode", reasons=tuple(reasons), recipe=encoded, audio=index)
 
 
@@ -192,8 +192,9 @@ def _recipe(picture: VideoTrack, heard: AudioTrack | None, client: Capabilities)
     )
 
 
-def _encoded(recipe: Recipe, picture: VideoTrack, encoder: str, max_height: int | None) -> Recipe:
-    most = min(picture.height, max_height or _HEIGHTS[0])
+def _encoded(recipe: Recipe, encoder: str, max_height: int | None) -> Recipe:
+    # Pictures of fewer lines keep theirs: 1920x800 is not made smaller to become 720.
+    most = max_height or _HEIGHTS[0]
     height = next((lines for lines in _HEIGHTS if lines <= most), _HEIGHTS[-1])
     return Recipe(
         video=recipe.video,
@@ -204,11 +205,16 @@ def _encoded(recipe: Recipe, picture: VideoTrack, encoder: str, max_height: int 
     )
 
 
-def _without_pictures(client: Capabilities, heard: AudioTrack | None) -> Decision:
+def _without_pictures(
+    media: Media, client: Capabilities, heard: AudioTrack | None, failed: Collection[Method]
+) -> Decision:
     """Music is handed out where it is understood; it cannot be cut into segments of pictures."""
     if heard is None:
         return Decision(method="external", reasons=(Reason.NOT_A_MEDIA_FILE,))
-    if heard.codec in client.audio:
+    reasons = [
+        *_sound_fails(media, heard, client),
+        *([Reason.DIRECT_PLAY_FAILED] if "direct" in failed else []),
+    ]
+    if not reasons:
         return Decision(method="direct", audio=heard.index)
-    reasons = (Reason.NO_PICTURES, Reason.AUDIO_CODEC_NOT_SUPPORTED)
-    return Decision(method="external", reasons=reasons, audio=heard.index)
+    return Decision(method="external", reasons=(Reason.NO_PICTURES, *reasons), audio=heard.index)
