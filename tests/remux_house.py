@@ -15,6 +15,7 @@ import av
 from miauflixd.database.database import Database
 from miauflixd.playback.media_files import MediaFiles
 from miauflixd.playback.media_store import MediaStore
+from miauflixd.playback.ports import Readers
 from miauflixd.playback.settings import PlaybackSettings
 from miauflixd.torrents.model import NoSourceError, SourceFile, SourceId
 from miauflixd.torrents.reader import Span
@@ -136,7 +137,7 @@ class Files:
 
 @asynccontextmanager
 async def media_files(
-    folder: Path, sources: Files, *, workers: int = 4
+    folder: Path, sources: Readers, *, workers: int = 4
 ) -> AsyncIterator[MediaFiles]:
     """Run workers over films."""
     async with (

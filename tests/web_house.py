@@ -28,7 +28,7 @@ from miauflixd.sources.directory_book import Build
 from miauflixd.sources.service import Sources
 from miauflixd.tunnel.no_tunnel import NoTunnel
 from miauflixd.vault.sealing import Sealer
-from miauflixd.web.application import build
+from miauflixd.web.application import STATIC, build
 from miauflixd.web.ports import (
     Disk,
     Endpoints,
@@ -165,6 +165,7 @@ async def open_web(
     playing: Playing | None = None,
     preloading: Preloading | None = None,
     media: MediaFiles | None = None,
+    static: Path = STATIC,
     **settings: Any,
 ) -> AsyncIterator[Web]:
     """Listen for the length of the block, with the database in a folder.
@@ -191,6 +192,7 @@ async def open_web(
         playing: makes sources of titles; finds none when left out.
         preloading: takes what clients show; a fake's when left out.
         media: what files hold; a fake's when left out, for which each is a film for any browser.
+        static: the page; the one that comes with the house when left out.
         settings: of the web server, by name.
     """
     config = config or Config()
@@ -278,6 +280,7 @@ async def open_web(
             version="1.2.3",
             settings=web,
             own_names=["nas"],
+            static=static,
         )
         stack.enter_context(kept(app))
         url = await stack.enter_async_context(serve(app, web))

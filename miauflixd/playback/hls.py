@@ -10,6 +10,9 @@ from miauflixd.remuxer.media import Media
 SEGMENT = 4.0
 """Seconds of a segment at least: it starts soon, and a player asks seldom enough."""
 
+_WITHOUT_INDEX = 8.0
+"""Seconds of a segment of what has no index: long enough to have a keyframe of its own."""
+
 _NEARLY = 0.1
 """Seconds by which a keyframe may be too early: 4.004 s is the GOP of many films."""
 
@@ -18,8 +21,8 @@ def cuts(media: Media, recipe: Recipe) -> tuple[tuple[float, ...], bool]:
     """Return the seconds at which segments begin, with the last one's end, and whether exactly.
 
     A film whose pictures are copied can be cut only at keyframes, of which the container has an
-    index or not; without one, and without a keyframe where a segment begins, the player has to go
-    on from the one before. Pictures that are encoded anew are cut anywhere.
+    index or not; without one, they are cut at the first keyframe behind each such moment. Pictures
+    that are encoded anew are cut anywhere.
 
     Raises:
         ValueError: nobody knows how long it is.
@@ -28,10 +31,10 @@ def cuts(media: Media, recipe: Recipe) -> tuple[tuple[float, ...], bool]:
     if duration is None:
         raise ValueError("The length of the film is not known")
     if recipe.encoding is not None or not media.keyframes:
-        count = max(1, int((duration - SEGMENT / 4) // SEGMENT) + 1)
-        return (*(SEGMENT * number for number in range(count)), duration), (
-            recipe.encoding is not None
-        )
+        exact = recipe.encoding is not None
+        length = SEGMENT if exact else _WITHOUT_INDEX
+        count = max(1, int((duration - length / 4) // length) + 1)
+        return (*(length * number for number in range(count)), duration), exact
     found = [media.keyframes[0]]
     for keyframe in media.keyframes:
         if keyframe >= found[-1] + SEGMENT - _NEARLY and keyframe < duration - _NEARLY:

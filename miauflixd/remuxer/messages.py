@@ -46,8 +46,8 @@ class Make(Struct, frozen=True, kw_only=True, tag="make"):
     cuts: tuple[float, ...]
     """Seconds at which the segments begin, the first at 0 or before, and the last one's end."""
     exact: bool
-    """Whether cuts are keyframes of the container's index; if not, segments begin at any picture,
-    and each starts with those that lead to it from the keyframe before if it is the first made."""
+    """Whether cuts are keyframes of the container's index; if not, segments begin at the first
+    keyframe behind their cut, but the first that is made at one before it if there is one."""
     first: int
     """The number of the segment to begin with."""
     texts: tuple[int, ...] = ()

@@ -38,7 +38,7 @@ are shown; so the segment before ends there. Too much does no harm: it is the sa
 _BACK = 4.0
 """Seconds before a cut at which a keyframe is looked for where there is no index of them."""
 
-_FLAGS = "delay_moov+default_base_moof+frag_discont+skip_sidx+skip_trailer"
+_FLAGS = "frag_keyframe+delay_moov+default_base_moof+frag_discont+skip_sidx+skip_trailer"
 
 
 class NothingToShowError(Exception):
@@ -103,6 +103,9 @@ class Segments:
         rate = self._video.average_rate or Fraction(25)
         self._times: DecodingTimes[Any] = DecodingTimes(step=int(TICKS / rate))
         self._current: Segment | None = None
+        self._made = wanted.first - 1
+        self._missed = range(0)
+        self._fragment_at = 0
         self._sound_last = -1
         self._without_headers: BitStreamFilterContext | None = None
 
@@ -113,13 +116,12 @@ class Segments:
             NothingToShowError: there is not one picture.
             av.FFmpegError: the file is broken.
         """
-        flags = "frag_keyframe+" if self._wanted.exact else "frag_every_frame+"
         self._output = av.open(
             _Sink(self._boxes),
             "w",
             format="mp4",
             options={
-                "movflags": flags + _FLAGS,
+                "movflags": _FLAGS,
                 "use_editlist": "0",
                 "avoid_negative_ts": "disabled",
                 "strict": "experimental",
@@ -281,9 +283,8 @@ class Segments:
             if self._current is None:
                 self._current = Segment(self._wanted.first)
             self._current.data += box
-            if kind == b"mdat" and self._wanted.exact and self._is_last_of_its_segment():
-                whole, self._current = self._current, None
-                yield whole
+            if kind == b"mdat" and self._is_last_of_its_segment():
+                yield from self._over()
 
     def _before(self, moof: bytes) -> Iterator[Segment]:
         """Yield the segment that a fragment shows to be over."""
@@ -293,17 +294,27 @@ class Segments:
         self._fragment_at = at
         number = self._segment_at(at)
         if self._current is not None and number > self._current.number:
-            whole, self._current = self._current, None
-            yield whole
+            yield from self._over()
         if self._current is None:
+            # Where keyframes are rarer than was hoped, a segment has none of its own: whoever asks
+            # for it gets the next one's pictures before their time.
+            self._missed = range(self._made + 1, number)
             self._current = Segment(number)
 
+    def _over(self) -> Iterator[Segment]:
+        """Yield the segment that is whole, and those that it stands in for."""
+        whole, self._current = self._current, None
+        if whole is None:
+            return
+        for missed in self._missed:
+            yield Segment(missed, whole.data)
+        self._missed = range(0)
+        self._made = whole.number
+        yield whole
+
     def _segment_at(self, dts: int) -> int:
-        if self._wanted.exact:
-            place = bisect_right(self._keys, (dts, len(self._cuts))) - 1
-            return self._keys[place][1] if place >= 0 else self._wanted.first
-        number = bisect_right(self._cuts, dts / TICKS, hi=len(self._cuts) - 1) - 1
-        return max(number, self._wanted.first)
+        place = bisect_right(self._keys, (dts, len(self._cuts))) - 1
+        return self._keys[place][1] if place >= 0 else self._wanted.first
 
     def _is_last_of_its_segment(self) -> bool:
         """Whether the keyframe behind the fragment that was just written begins another segment."""
@@ -313,8 +324,6 @@ class Segments:
             and place < len(self._keys)
             and self._keys[place][1] > self._current.number
         )
-
-    _fragment_at = 0
 
     def _rest(self, sound_from: float) -> Iterator[Segment]:
         if self._wanted.encoding is not None:
@@ -329,8 +338,7 @@ class Segments:
             raise NothingToShowError
         self._output.close()
         yield from self._whole()
-        if self._current is not None:
-            yield self._current
+        yield from self._over()
 
 
 def text_packet(packet: Any, *, start: float) -> SubtitlePacket:

@@ -10,7 +10,9 @@ _POLICY = "Content-Security-Policy"
 SECURITY = {
     _POLICY: (
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-        "object-src 'none'"
+        "object-src 'none'; "
+        # What is played in segments is put together by the page, in a worker of its own.
+        "media-src 'self' blob:; worker-src 'self' blob:"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
