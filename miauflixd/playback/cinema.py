@@ -17,6 +17,9 @@ from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.services import running
 from miauflixd.vault.sealing import Sealer
 
+_ENCODER = "libx264"
+"""The only encoder of video so far: the processor itself, where the operator wants that."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cinema:
@@ -37,7 +40,6 @@ class Cinema:
         database: Database,
         sealer: Sealer,
         clock: Clock,
-        encoder: Callable[[], str | None] = lambda: None,
         prepare: Callable[[Playback], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Self]:
         """Be open for the length of the block.
@@ -49,7 +51,6 @@ class Cinema:
             database: where what is known outlives the process.
             sealer: of what is kept there.
             clock: the time.
-            encoder: of video, that works on this machine.
             prepare: called when an episode is nearly over.
         """
         async with AsyncExitStack() as stack:
@@ -69,7 +70,7 @@ class Cinema:
                 media=media,
                 store=PlaybackStore(database=database, sealer=sealer),
                 clock=clock,
-                encoder=encoder,
+                encoder=lambda: _ENCODER if settings.software_encoding else None,
                 prepare=prepare,
             )
             await stack.enter_async_context(running("playbacks", playbacks.run))
