@@ -59,6 +59,14 @@ def random_ranges(size: int, *, count: int, longest: int, seed: int = 0) -> Iter
 # --- the swarm ------------------------------------------------------------------------------------
 
 
+def is_engine(pid: int) -> bool:
+    """Whether a process is an engine."""
+    try:
+        return b"miauflixd.engine" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 class Seeder:
     """A process that has the whole film, and says how much of it it gave."""
 
@@ -176,8 +184,8 @@ class House:
 
     @property
     def engine_pid(self) -> int:
-        """The number of the daemon's one child."""
-        _, engine = family(self.pid)
+        """The number of the daemon's engine."""
+        (engine,) = [pid for pid in family(self.pid) if is_engine(pid)]
         return engine
 
     def stream_url(self, source_id: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from miauflixd.demo.daemon import DaemonDiedError
 from tests.bench.measuring import family
 from tests.demo_running import wait_until_gone
-from tests.running import MIB, House, house, seeded, sha256, until
+from tests.running import MIB, House, house, is_engine, seeded, sha256, until
 
 pytestmark = [pytest.mark.daemon, pytest.mark.swarm, pytest.mark.timeout(90)]
 
@@ -112,13 +112,6 @@ def starting(folder: Path) -> Iterator[tuple[subprocess.Popen[str], socket.socke
                 yield process, notifications
             finally:
                 process.kill()
-
-
-def is_engine(pid: int) -> bool:
-    try:
-        return b"miauflixd.engine" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 async def test_sigterm_ends_it_at_once_when_it_only_begins_to_start(tmp_path):

@@ -96,6 +96,10 @@ async def test_what_a_film_holds_and_how_it_is_played(web, files, torrents):
         ("Deutsch (forced)", True),
         ("Français", False),
     ]
+    assert told["links"]["vlc"].startswith(
+        "vlc-x-callback://x-callback-url/stream?url=http%3A%2F%2F"
+    )
+    assert "#Intent;package=org.videolan.vlc;" in told["links"]["vlc-android"]
     assert told["chapters"] == [{"start": 0, "stop": 60, "title": "Opening"}]
     assert told["next"] is None
 

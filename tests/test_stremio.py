@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from miauflixd.catalogue.model import TitleId
+from miauflixd.playback.playlists import Entry, m3u, xspf
 from miauflixd.web.keys import PLAYBACKS
 from tests.catalogue_titles import movie, put
 from tests.fakes import FakeTorrents
@@ -89,6 +90,11 @@ async def test_titles_are_listed_searched_and_described(web, films):
     assert found["metas"][0]["name"] == "Small & Fast / 100% Dog"
     _, found, _ = await get(web, f"{base}/catalog/movie/miauflix-movie/skip=100.json")
     assert found == {"metas": []}
+    for far in ("skip=2100", "skip=2300", f"{search}&skip=100"):
+        _, found, _ = await get(web, f"{base}/catalog/movie/miauflix-movie/{far}.json")
+        assert found == {"metas": []}
+    _, found, _ = await get(web, f"{base}/catalog/movie/miauflix-movie/skip={'9' * 5000}.json")
+    assert len(found["metas"]) == 2
     _, found, _ = await get(web, f"{base}/catalog/channel/x.json")
     assert found == {"metas": []}
     _, found, _ = await get(web, f"{base}/meta/movie/mfx%3A{films[0]}.json")
@@ -109,6 +115,23 @@ async def test_a_title_plays_at_an_address_that_stays(web, films, playing):
     assert [one.decision.method for one in playbacks] == ["direct", "direct"]
     assert (await get(web, f"/play/none/{films[0]}"))[0] == 401
     assert (await get(web, f"{base}/movie:99999"))[0] == 404
+
+
+async def test_a_source_that_is_gone_leaves_the_choice_to_the_house(web, films, playing):
+    playing.titles[films[0]] = ready(FILM)
+    status, _, headers = await get(web, f"/stremio/{await key(web)}/play/{films[0]}/{'9' * 16}")
+    assert status == 302
+    assert "/api/stream/source-1?" in headers["Location"]
+
+
+def test_no_title_breaks_out_of_a_playlist():
+    odd = Entry(url="http://nas/x", title='A\n#EXT, \x00"é" <b> & \ufffe\ud800', resume_at=5)
+    lines = m3u([odd]).splitlines()
+    assert lines[1:] == ['#EXTINF:-1,A #EXT, "é" <b> &', "#EXTVLCOPT:start-time=5", "http://nas/x"]
+    track = ET.fromstring(xspf([odd], title="T")).find(".//{http://xspf.org/ns/0/}track")
+    assert track is not None
+    title = track.findtext("{http://xspf.org/ns/0/}title") or ""
+    assert title.split() == ["A", "#EXT,", '"é"', "<b>", "&"]
 
 
 async def test_what_one_goes_on_with_is_a_playlist(web, films):

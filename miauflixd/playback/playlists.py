@@ -101,9 +101,9 @@ def deep_links(url: str, *, title: str) -> Mapping[str, str]:
 
 def _line(text: str) -> str:
     """Return text that stays on its line."""
-    return " ".join(text.split())
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
 
 
 def _text(text: str) -> str:
-    """Return text that may stand in XML 1.0: without control characters."""
-    return escape("".join(one for one in text if one >= " " or one in "\t\n"))
+    """Return text that may stand in XML 1.0: without what cannot be printed."""
+    return escape("".join(one if one.isprintable() else " " for one in text))

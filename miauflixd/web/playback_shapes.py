@@ -124,6 +124,9 @@ class PlaybackShape(Struct, frozen=True, kw_only=True):
     hls_url: str | None
     playlist_url: str
     """For players of their own: M3U, with where to begin."""
+    links: dict[str, str]
+    """Addresses that open a player of this device: `vlc`, `vlc-android`, `infuse`, `iina`, `mpv`,
+    `outplayer`."""
     duration: float | None
     """Seconds."""
     audio: list[AudioShape]

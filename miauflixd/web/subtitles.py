@@ -1,4 +1,4 @@
-"""The subtitles of what is played, as handlers tell of them."""
+"""What is played, as handlers tell of it: its name and its subtitles."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode
@@ -8,8 +8,9 @@ from aiohttp import web
 from miauflixd.playback.service import Playback
 from miauflixd.playback.subtitles import Choice, choices, shown_at_first
 from miauflixd.torrents.model import Layout, NoSourceError
-from miauflixd.web.keys import HOUSEHOLD, TORRENTS
+from miauflixd.web.keys import CATALOGUE, HOUSEHOLD, TORRENTS
 from miauflixd.web.playback_shapes import SubtitleShape
+from miauflixd.web.who import audience
 
 
 def layout_of(request: web.Request, playback: Playback) -> Layout | None:
@@ -50,3 +51,16 @@ async def subtitle_shapes(
         )
         for one in found
     ]
+
+
+async def title_of(request: web.Request, playback: Playback) -> str:
+    """Return what stands in a playlist for what is played."""
+    if playback.title_id is not None:
+        cards = await request.app[CATALOGUE].cards([playback.title_id], await audience(request))
+        card = cards.get(playback.title_id)
+        if card is not None:
+            return card.title
+    try:
+        return request.app[TORRENTS].source(playback.source_id).name or "miauflix"
+    except NoSourceError:
+        return "miauflix"

@@ -17,11 +17,11 @@ from miauflixd.playback.webvtt import webvtt
 from miauflixd.torrents.model import Layout, NoSourceError, SourceId
 from miauflixd.web.addresses import base_url
 from miauflixd.web.bodies import query
-from miauflixd.web.keys import CATALOGUE, PLAYBACKS, SUBTITLES, TORRENTS
+from miauflixd.web.keys import PLAYBACKS, SUBTITLES, TORRENTS
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.shapes import StreamQuery
-from miauflixd.web.subtitles import choices_of, layout_of, subtitle_shapes
-from miauflixd.web.who import audience, viewer
+from miauflixd.web.subtitles import choices_of, layout_of, subtitle_shapes, title_of
+from miauflixd.web.who import viewer
 
 _PLAYLIST = "application/vnd.apple.mpegurl"
 _PRIVATE = {hdrs.CACHE_CONTROL: "private, no-cache"}
@@ -198,7 +198,7 @@ async def _entry(request: web.Request) -> Entry:
     said = urlencode({"file": playback.file_index, "key": key})
     return Entry(
         url=f"{base}/api/stream/{playback.source_id}?{said}",
-        title=await _title(request, playback),
+        title=await title_of(request, playback),
         duration=None if playback.media is None else playback.media.duration,
         resume_at=playback.position,
         subtitles=tuple(
@@ -249,16 +249,6 @@ def _layout(
     if layout is None:
         raise NoSourceError("What this source holds is not known yet")
     return layout, layout.main_file().index
-
-
-async def _title(request: web.Request, playback: Playback) -> str:
-    """Return what stands in a playlist for what is played."""
-    if playback.title_id is not None:
-        cards = await request.app[CATALOGUE].cards([playback.title_id], await audience(request))
-        card = cards.get(playback.title_id)
-        if card is not None:
-            return card.title
-    return request.app[TORRENTS].source(playback.source_id).name or "miauflix"
 
 
 def _said(wanted: HlsQuery) -> str:

@@ -11,11 +11,13 @@ from msgspec import structs
 from miauflixd.auth.model import Role
 from miauflixd.auth.stream_keys import LIFETIME
 from miauflixd.catalogue.model import TitleId
+from miauflixd.playback.playlists import deep_links
 from miauflixd.playback.service import NoPlaybackError, Playback, Wish
 from miauflixd.sources.choosing import preference
 from miauflixd.sources.ranking import Preference
 from miauflixd.sources.release_model import Quality
 from miauflixd.torrents.model import NoSourceError, SourceId
+from miauflixd.web.addresses import base_url
 from miauflixd.web.bodies import FieldProblem, InvalidFieldsError, answer, json_body
 from miauflixd.web.keys import CATALOGUE, HOUSEHOLD, PLAYBACKS, SOURCES, TORRENTS, WATCHING
 from miauflixd.web.playback_shapes import (
@@ -32,7 +34,7 @@ from miauflixd.web.playback_shapes import (
     client_of,
 )
 from miauflixd.web.routes import Policy, Route
-from miauflixd.web.subtitles import subtitle_shapes
+from miauflixd.web.subtitles import subtitle_shapes, title_of
 from miauflixd.web.who import audience, own_id, viewer
 
 
@@ -130,6 +132,12 @@ async def _began(request: web.Request, playback: Playback, wish: Wish) -> web.Re
             stream_url=_stream_url(playback, key),
             hls_url=_hls_url(playback, key),
             playlist_url=f"/api/playback/{playback.id}/playlist.m3u8?key={key}",
+            links=dict(
+                deep_links(
+                    f"{base_url(request)}{_stream_url(playback, key)}",
+                    title=await title_of(request, playback),
+                )
+            ),
             duration=None if media is None else media.duration,
             audio=[
                 AudioShape(

@@ -44,6 +44,8 @@ _PAGE = 100
 _FARTHEST = 2000
 """Titles that are skipped at most."""
 
+_DIGITS = 9
+
 _STREAMS = 8
 """Sources of a title that are offered."""
 
@@ -59,7 +61,7 @@ _ISO_639_2 = {
     "ar": "ara", "cs": "cze", "da": "dan", "de": "ger", "el": "gre", "en": "eng", "es": "spa",
     "fi": "fin", "fr": "fre", "he": "heb", "hi": "hin", "hu": "hun", "it": "ita", "ja": "jpn",
     "ko": "kor", "nb": "nor", "nl": "dut", "no": "nor", "pl": "pol", "pt": "por", "ro": "rum",
-    "ru": "rus", "sv": "swe", "th": "tha", "tr": "tur", "uk": "ukr", "vie": "vie", "zh": "chi",
+    "ru": "rus", "sv": "swe", "th": "tha", "tr": "tur", "uk": "ukr", "vi": "vie", "zh": "chi",
 }  # fmt: skip
 """As Stremio names the languages of subtitles."""
 
@@ -77,12 +79,13 @@ async def catalog(request: web.Request) -> web.Response:
     extra, who = _extra(request), await audience(request)
     house = request.app[CATALOGUE]
     cards: Sequence[Card]
+    skip = _skipped(extra.get("skip", ""))
+    if skip > _FARTHEST or ("search" in extra and skip > 0):
+        return _json({"metas": []})  # a search has one page
     if "search" in extra:
         found = await house.search(extra["search"][:200], kind=kind, audience=who, count=_PAGE)
         cards = found.cards
     else:
-        skip = int(extra["skip"]) if extra.get("skip", "").isdecimal() else 0
-        skip = min(skip, _FARTHEST)
         genre = await _genre(request, extra.get("genre"), who)
         page = await house.browse(
             Query(kind=kind, genre=genre, limit=who.limit), who, after=None, count=skip + _PAGE
@@ -111,6 +114,7 @@ async def stream(request: web.Request) -> web.Response:
     if title_id is None or title_id.kind is Kind.SHOW:
         return _json({"streams": []})
     sources, liked = request.app[SOURCES], await _liked(request)
+    await sources.see(title_id, who)
     await sources.freshen(title_id, refresh=False)
     found = await sources.of_title(title_id, liked, audience=who)
     usable = [one for one in found.listings if one.usable]
@@ -150,7 +154,9 @@ async def play(request: web.Request) -> web.Response:
     title_id = TitleId.parse(request.match_info["title_id"])
     wanted = ListingId(request.match_info["listing_id"])
     found = await request.app[SOURCES].of_title(title_id, await _liked(request), audience=who)
-    others = tuple(one.listing.id for one in found.listings if one.listing.id != wanted)
+    there = [one.listing.id for one in found.listings]
+    # One that is gone by now leaves the choice to us.
+    others = tuple(one for one in there if one != wanted) if wanted in there else ()
     return await sent_on(request, title_id, not_these=others)
 
 
@@ -339,6 +345,11 @@ def _extra(request: web.Request) -> dict[str, str]:
         return {}
     last = request.rel_url.raw_path.rpartition("/")[2]
     return dict(parse_qsl(last.removesuffix(".json")))
+
+
+def _skipped(said: str) -> int:
+    """Return how many titles were seen already; what is no number is none."""
+    return int(said) if said.isascii() and said.isdecimal() and len(said) <= _DIGITS else 0
 
 
 async def _genre(request: web.Request, name: str | None, who: Audience) -> GenreSlug | None:
