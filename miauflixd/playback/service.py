@@ -310,10 +310,6 @@ class Playbacks:
         """Whether pictures can be encoded anew as fast as they are watched."""
         return self._encoder() is not None
 
-    def is_played(self, source_id: SourceId) -> bool:
-        """Whether somebody plays a source."""
-        return any(one.source_id == source_id for one in self._all.values())
-
     async def run(self) -> None:
         """See to sources that give nothing, and forget playbacks that nobody uses."""
         loop = asyncio.get_running_loop()
