@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import signal
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import av
 import pytest
 
 from miauflixd.errors import NotFoundError
-from miauflixd.playback.errors import UnplayableFileError
+from miauflixd.playback.errors import UnplayableFileError, WorkerDiedError
 from miauflixd.playback.model import Encoding, Recipe
+from miauflixd.playback.worker import Worker
+from miauflixd.playback.workers import TooManyFilmsError
 from miauflixd.remuxer.fragments import Boxes, decode_times
 from miauflixd.torrents.model import SourceId
 from miauflixd.torrents.reader import NoDataError
@@ -213,6 +216,52 @@ async def test_a_killed_worker_costs_nobody_their_film(tmp_path, mkv):
                 os.kill(pid, signal.SIGKILL)
             await sources.bring(2**62)
         assert waiting.result()
+
+
+async def test_a_film_too_many_is_no_broken_film(tmp_path, mkv, mp4, monkeypatch):
+    monkeypatch.setattr("miauflixd.playback.workers._WAIT", 0.1)
+    other = SourceId("00000000000000f2")
+    sources = Files(**{FILM: mkv, other: mp4})
+    async with media_files(tmp_path, sources, workers=1) as files:
+        await files.probe(FILM, None)
+        stream = await files.hls(FILM, None, AAC)
+        await stream.segment(0)
+        with pytest.raises(TooManyFilmsError):
+            await files.probe(other, None)
+        await stream.aclose()
+        assert (await files.probe(other, None)).video
+
+
+async def test_what_a_file_holds_is_told_while_its_subtitles_are_still_to_come(tmp_path, mkv):
+    sources = Files(**{FILM: mkv})
+    async with media_files(tmp_path, sources) as files:
+        track = (await files.probe(FILM, None)).subtitles[0].index
+        await sources.bring(0)
+        async with asyncio.TaskGroup() as group:
+            asked = files.subtitles(FILM, None, track=track, start=8, stop=12)
+            waiting = group.create_task(asked)
+            await asyncio.wait([waiting], timeout=0.3)
+            assert not waiting.done()
+            assert (await files.probe(FILM, None)).video
+            assert (await files.hls(FILM, None, AAC)).durations
+            await sources.bring(2**62)
+        assert [one.data for one in waiting.result()] == [b"At 8", b"At 10"]
+
+
+async def test_a_worker_that_talks_nonsense_is_a_worker_that_died(tmp_path, monkeypatch):
+    program = tmp_path / "taken_over"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import os, sys\n"
+        "end = int(sys.argv[3])\n"
+        "os.write(end, bytes([0, 0, 0, 3, 0]) + b'abc')\n"
+        "os.read(end, 1)\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr("miauflixd.playback.worker.sys.executable", str(program))
+    with pytest.raises(WorkerDiedError):
+        async with Worker.start():
+            pass
 
 
 async def test_two_who_watch_the_same_share_what_is_made(tmp_path, mkv):

@@ -40,8 +40,10 @@ class _File:
 
     source_id: SourceId
     index: int
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while something is found out: whoever asks for the same waits for it."""
+    probing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Each held while something is found out: whoever asks for the same waits for it, and who has
+    only to know what the file holds does not wait for subtitles that are still to come."""
     media: Media | None = None
     unplayable: str = ""
     texts: Texts = field(default_factory=Texts)
@@ -95,16 +97,14 @@ class MediaFiles:
     async def probe(self, source_id: SourceId, file: int | None) -> Media:
         """See the port."""
         known = await self._known(source_id, file)
-        async with known.lock:
-            return await self._media(known)
+        return await self._media(known)
 
     async def hls(
         self, source_id: SourceId, file: int | None, recipe: Recipe, *, start: float = 0.0
     ) -> Viewing:
         """See the port."""
         known = await self._known(source_id, file)
-        async with known.lock:
-            media = await self._media(known)
+        media = await self._media(known)
         film = known.films.get(recipe)
         if film is None:
             try:
@@ -124,12 +124,12 @@ class MediaFiles:
     ) -> Sequence[SubtitlePacket]:
         """See the port."""
         known = await self._known(source_id, file)
-        async with known.lock:
-            media = await self._media(known)
-            tracks = tuple(one.index for one in media.subtitles if one.kind == "text")
-            if track not in tracks:
-                raise NoTrackError("The film has no such subtitles")
-            stop = stop if media.duration is None else min(stop, media.duration)
+        media = await self._media(known)
+        tracks = tuple(one.index for one in media.subtitles if one.kind == "text")
+        if track not in tracks:
+            raise NoTrackError("The film has no such subtitles")
+        stop = stop if media.duration is None else min(stop, media.duration)
+        async with known.reading:
             for low, high in known.texts.missing(max(0.0, start), stop):
                 await self._read(known, Read(texts=tracks, start=low, stop=high))
         return known.texts.between(track, start, stop)
@@ -137,18 +137,11 @@ class MediaFiles:
     async def attachment(self, source_id: SourceId, file: int | None, index: int) -> bytes:
         """See the port."""
         known = await self._known(source_id, file)
-        async with known.lock:
-            media = await self._media(known)
-            if index not in {one.index for one in media.attachments}:
-                raise NoTrackError("The film has no such attachment")
-            async with self._worker(known.source_id, known.index) as worker:
-                return await worker.attachment(index)
-
-    async def forget(self, source_id: SourceId) -> None:
-        """Forget what is known of a source that is gone."""
-        for key in [key for key in self._files if key[0] == source_id]:
-            del self._files[key]
-        await self._store.forget(source_id)
+        media = await self._media(known)
+        if index not in {one.index for one in media.attachments}:
+            raise NoTrackError("The film has no such attachment")
+        async with self._worker(known.source_id, known.index) as worker:
+            return await worker.attachment(index)
 
     # --- one file ---------------------------------------------------------------------------------
 
@@ -161,19 +154,20 @@ class MediaFiles:
         return known
 
     async def _media(self, known: _File) -> Media:
-        """Return what a file holds, found out now if need be. The lock is held."""
-        if known.unplayable:
-            raise UnplayableFileError(known.unplayable)
-        if known.media is None:
-            known.media = await self._store.get(known.source_id, known.index)
-        if known.media is None:
-            try:
-                known.media = await self._probed(known)
-            except UnplayableFileError as error:
-                known.unplayable = str(error)
-                raise
-            await self._store.put(known.source_id, known.index, known.media)
-        return known.media
+        """Return what a file holds, found out now if need be."""
+        async with known.probing:
+            if known.unplayable:
+                raise UnplayableFileError(known.unplayable)
+            if known.media is None:
+                known.media = await self._store.get(known.source_id, known.index)
+            if known.media is None:
+                try:
+                    known.media = await self._probed(known)
+                except UnplayableFileError as error:
+                    known.unplayable = str(error)
+                    raise
+                await self._store.put(known.source_id, known.index, known.media)
+            return known.media
 
     async def _probed(self, known: _File) -> Media:
         try:
@@ -226,6 +220,7 @@ class MediaFiles:
         while True:
             await asyncio.sleep(_TIDY_EVERY)
             for key, known in list(self._files.items()):
-                busy = any(film.jobs for film in known.films.values()) or known.lock.locked()
+                locked = known.probing.locked() or known.reading.locked()
+                busy = locked or any(film.jobs for film in known.films.values())
                 if not busy and loop.time() - known.used_at > _FORGOTTEN:
                     del self._files[key]

@@ -42,11 +42,5 @@ class MediaStore:
             (source_id, file_index, sealed, _VERSION),
         )
 
-    async def forget(self, source_id: SourceId) -> None:
-        """Forget what a source's files hold."""
-        await self._database.run(
-            self._database.execute, "DELETE FROM media WHERE source_id = ?", (source_id,)
-        )
-
     def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[bytes]]:
         return list(self._database.execute(sql, parameters))

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Self
 
+import msgspec
+
 from miauflixd.playback.errors import UnplayableFileError, WorkerDiedError
 from miauflixd.playback.ports import Reader
 from miauflixd.remuxer.media import Media
@@ -72,22 +74,25 @@ class Worker:
             with theirs:
                 channel: Channel[Answer, Question] = await Channel.open(ours, decoder=ANSWERS)
                 stack.push_async_callback(channel.aclose)
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "miauflixd.remuxer",
-                    str(theirs.fileno()),
-                    pass_fds=[theirs.fileno()],
-                    env=children.environment(),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    process_group=0,
-                )
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        sys.executable,
+                        "-m",
+                        "miauflixd.remuxer",
+                        str(theirs.fileno()),
+                        pass_fds=[theirs.fileno()],
+                        env=children.environment(),
+                        stdin=asyncio.subprocess.DEVNULL,
+                        process_group=0,
+                    )
+                except OSError as error:
+                    raise WorkerDiedError("No process for opening films can be made") from error
             worker = cls(process, channel)
             stack.push_async_callback(worker._end)
             try:
                 async with asyncio.timeout(_START_WITHIN):
                     first = await channel.receive()
-            except (TimeoutError, ChannelClosedError) as error:
+            except (TimeoutError, ChannelClosedError, msgspec.DecodeError) as error:
                 raise WorkerDiedError("The process that opens films did not start") from error
             if not isinstance(first, Ready):
                 raise WorkerDiedError("The process that opens films is another one")
@@ -193,7 +198,8 @@ class Worker:
                         case _:
                             yield answer
                             self._channel.send(GoOn())
-            except ChannelClosedError as error:
+            except (ChannelClosedError, msgspec.DecodeError) as error:
+                # Nonsense is what a file makes a worker say that it has taken over.
                 over = True
                 self.kill()
                 raise WorkerDiedError("The process that opens films has ended") from error
@@ -209,7 +215,7 @@ class Worker:
             async with asyncio.timeout(_STOP_WITHIN):
                 while not isinstance(await self._channel.receive(), Finished | Failed):
                     self._channel.send(Stop())
-        except (TimeoutError, ChannelClosedError):
+        except (TimeoutError, ChannelClosedError, msgspec.DecodeError):
             self.kill()
 
     async def _end(self) -> None:
@@ -225,7 +231,6 @@ class _Feed:
         self._reader = reader
         self._spans: AsyncGenerator[Span, None] | None = None
         self._at = 0
-        self._far = False
 
     async def want(self, wanted: Want, *, far: bool) -> tuple[Have, list[int]]:
         """Return what to answer, and the descriptor of the file if it was opened for it.

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from miauflixd.errors import UnavailableError
 from miauflixd.playback.errors import WorkerDiedError
 from miauflixd.playback.ports import Reader
 from miauflixd.playback.worker import Worker
@@ -18,7 +19,7 @@ _WAIT = 10.0
 """Seconds for somebody else's film to end before one is told that there are too many."""
 
 
-class TooManyFilmsError(WorkerDiedError):
+class TooManyFilmsError(UnavailableError):
     """As many films are taken apart as may be at the same time."""
 
     code = "too_many_films"

@@ -46,7 +46,6 @@ class Errands:
         self._size = 0
         self._file: SourceFile | None = None
         self._container: InputContainer | None = None
-        self._farthest = 0
 
     def run(self) -> None:
         """Do errands until the house is gone."""
@@ -94,7 +93,6 @@ class Errands:
             self._container = av.open(
                 self._file, "r", options=_OPTIONS, metadata_errors="replace", buffer_size=2**17
             )
-            self._farthest = self._file.tell()
         return self._container
 
     def _close(self) -> None:
@@ -103,8 +101,7 @@ class Errands:
             container.close()
 
     def _probe(self) -> None:
-        container = self._opened()
-        self._house.say(Probed(media=media_of(container, farthest=self._farthest)))
+        self._house.say(Probed(media=media_of(self._opened())))
 
     def _make(self, wanted: Make) -> None:
         segments = Segments(self._opened(), wanted)

@@ -111,9 +111,6 @@ class Media(Struct, frozen=True, kw_only=True):
     keyframes: tuple[float, ...] = ()
     """When the pictures are shown at which the first video track can be entered, in order; empty
     when the container has no index of them."""
-    at_the_front: bool = True
-    """Whether a player learns all this from the first bytes: of an MP4 whose `moov` stands at the
-    end it must fetch that before anything can be shown."""
 
     @property
     def picture(self) -> VideoTrack | None:

@@ -30,17 +30,9 @@ _TRANSFERS: dict[int, HdrFormat] = {16: "hdr10", 18: "hlg"}
 _PROGRESSIVE = (0, 1)
 """AVFieldOrder: unknown, progressive."""
 
-_HEAD = 4 * 2**20
-"""Bytes at the beginning in which a player finds the index of an MP4 that was made for it."""
 
-
-def media_of(container: InputContainer, *, farthest: int) -> Media:
-    """Return what a file holds; seeks to the beginning.
-
-    Args:
-        container: just opened.
-        farthest: where FFmpeg has read, in bytes from the beginning, to open it.
-    """
+def media_of(container: InputContainer) -> Media:
+    """Return what a file that was just opened holds; seeks to the beginning."""
     video, audio, subtitles, attachments = [], [], [], []
     for stream in container.streams:
         if isinstance(stream, AttachmentStream):
@@ -51,9 +43,8 @@ def media_of(container: InputContainer, *, farthest: int) -> Media:
             audio.append(_audio(stream))
         elif stream.type == "subtitle":
             subtitles.append(_subtitle(stream))
-    name = container.format.name.partition(",")[0]
     return Media(
-        container=name,
+        container=container.format.name.partition(",")[0],
         duration=_duration(container),
         bit_rate=container.bit_rate or None,
         video=tuple(video),
@@ -62,7 +53,6 @@ def media_of(container: InputContainer, *, farthest: int) -> Media:
         chapters=_chapters(container),
         attachments=tuple(attachments),
         keyframes=_keyframes(container, video[0].index if video else None),
-        at_the_front=name != "mov" or farthest < _HEAD,
     )
 
 

@@ -20,7 +20,7 @@ class SourceFile:
         self._at = 0
         self._from = 0
         self._until = 0
-        """What may be read, as last said; `_from` alone never moves down."""
+        """What may be read, as last said."""
         self.given_up: BaseException | None = None
         """Why a read failed: FFmpeg makes an error of its own of what is raised here."""
 

@@ -260,20 +260,29 @@ function curtain(title, text, { again = false } = {}) {
 async function load(file) {
   const { id } = chosen;
   chosen.file = file;
-  let address;
+  let told;
   try {
     const response = await ask("/api/playback", json({ source_id: id, file_index: file }));
-    address = (await response.json()).stream_url;
+    told = await response.json();
   } catch (error) {
     if (chosen?.id === id && chosen.file === file) curtain("It does not play", error.message, { again: true });
     return;
   }
   // Somebody may have chosen something else meanwhile.
   if (chosen?.id !== id || chosen.file !== file) return;
-  video.src = address;
+  if (told.method === "external") {
+    curtain("It does not play", otherPlayers(told.stream_url));
+    return;
+  }
+  video.src = told.hls_url ?? told.stream_url;
   video.hidden = false;
   curtain(null);
   if (chosen.play) start();
+}
+
+function otherPlayers(address) {
+  const { href } = new URL(address, location.href);
+  return `This browser cannot play this kind of file. Another player, such as VLC or mpv, may: open ${href} there.`;
 }
 
 function start() {
@@ -288,7 +297,7 @@ async function explain() {
   video.hidden = true;
   curtain("It does not play", "Finding out why…");
   const stopped = new AbortController();
-  let text = `This browser cannot play this kind of file. Another player, such as VLC or mpv, may: open ${new URL(video.src).href} there.`;
+  let text = otherPlayers(video.src);
   try {
     await ask(video.getAttribute("src"), { headers: { Range: "bytes=0-0" }, signal: stopped.signal });
   } catch (error) {
