@@ -46,18 +46,20 @@ class Heartbeat:
         self._socket: socket.socket | None = None
         self.answers: list[float] = []
         """When each answer came."""
+        self.sent = 0
+        """How many beats there were, answered or not."""
 
     async def run(self) -> None:
         """Beat until cancelled."""
         loop = asyncio.get_running_loop()
-        number, due = 0, loop.time()
+        due = loop.time()
         try:
             while True:
                 self._follow()
                 if self._socket is not None:
                     with contextlib.suppress(OSError):  # no way out: that is silence
-                        self._socket.sendto(self._magic + number.to_bytes(8), self._target)
-                number += 1
+                        self._socket.sendto(self._magic + self.sent.to_bytes(8), self._target)
+                self.sent += 1
                 due = max(due + INTERVAL, loop.time())
                 await asyncio.sleep(due - loop.time())
         finally:
