@@ -18,6 +18,7 @@ import msgspec
 from miauflixd import __version__
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import UserId
+from miauflixd.cache.stock import Stock
 from miauflixd.catalogue.library import Library
 from miauflixd.catalogue.service import Catalogue
 from miauflixd.catalogue.settings import CatalogueSettings
@@ -37,9 +38,9 @@ from miauflixd.keeper.messages import Configure
 from miauflixd.playback.cinema import Cinema
 from miauflixd.playback.service import Playback
 from miauflixd.runtime import logs, privileges
-from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.disk import Disk
 from miauflixd.runtime.http import Http
+from miauflixd.runtime.occupancy import occupy
 from miauflixd.runtime.services import running
 from miauflixd.sources.preload_plan import Nearness, Onlooker
 from miauflixd.sources.readiness import Readiness
@@ -50,9 +51,8 @@ from miauflixd.torrents.engine_process import EngineProcess
 from miauflixd.torrents.launching import EngineLauncher, PlainLauncher
 from miauflixd.torrents.model import Activity, NoSourceError, SourceId
 from miauflixd.torrents.passage import Passage
-from miauflixd.torrents.service import Torrents, engine_settings
+from miauflixd.torrents.service import engine_settings
 from miauflixd.torrents.settings import TorrentsSettings
-from miauflixd.torrents.store import SourceStore
 from miauflixd.tunnel.endpoints import Endpoints
 from miauflixd.tunnel.keeper_handle import KeeperHandle
 from miauflixd.tunnel.keeper_process import KeeperProcess
@@ -65,14 +65,15 @@ from miauflixd.tunnel.resolution import HostLookup, Resolution
 from miauflixd.tunnel.service import Tunnel
 from miauflixd.tunnel.settings import TunnelSettings
 from miauflixd.tunnel.store import TunnelStore
+from miauflixd.vault import mounts
+from miauflixd.vault.backend import Owner
 from miauflixd.vault.keys import master_key
 from miauflixd.vault.sealing import Sealer
+from miauflixd.vault.vault import DOWNLOADS, Vault, choose
 from miauflixd.web import application as web_application
 from miauflixd.web import server as web_server
 from miauflixd.web.settings import CONTROL_SOCKET, WebSettings
 from miauflixd.web_files.everything import Everything
-from miauflixd.web_files.service import WebSources
-from miauflixd.web_files.store import WebSourceStore
 
 _DATABASE = "miauflixd.sqlite3"
 
@@ -93,47 +94,74 @@ class Application:
         return f"{self.url}: tunnel {state}, {sources} sources, {readers} streams"
 
 
-def give_up_privileges(config: Config) -> KeeperHandle | None:
-    """Start the keeper with what the process may do, and become an ordinary user.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What needed privileges that are given up by now."""
 
-    Returns:
-        The keeper, or `None` when the settings want no tunnel.
+    keeper: KeeperHandle | None = None
+    """The tunnel's; `None` when the settings want no tunnel. Nobody has talked to it yet."""
+    vault: Vault | None = None
+    """The downloads', not open yet; `None` when the settings want them in the open."""
+
+
+def give_up_privileges(config: Config) -> Prepared:
+    """Do what takes the privileges that the process may have, and become an ordinary user.
 
     Raises:
-        SettingsError: the user that the settings name does not exist.
+        SettingsError: there is no such user, or downloads cannot be encrypted as they are to be.
         MiauflixdError: something of it did not work.
     """
     keeper = KeeperHandle.start() if config.vpn.mode == "required" else None
+    owner = None
     if os.geteuid() == 0 and config.service.user:
         owner = privileges.account(config.service.user)
-        for folder in _own_folders(config):
-            _hand_over(folder, owner)
+    vault = _prepare_vault(config, owner)
+    if owner is not None:
         privileges.drop(config.service.user)
-    return keeper
+    return Prepared(keeper=keeper, vault=vault)
+
+
+def _prepare_vault(config: Config, owner: pwd.struct_passwd | None) -> Vault | None:
+    data = config.storage.path
+    folders = _own_folders(config) if owner is not None else [data / DOWNLOADS]
+    for folder in folders:
+        # What is mounted there is the owner's already, and may be dead.
+        if mounts.kind_at(folder) is None:
+            _hand_over(folder, owner)
+    occupy(data)
+    if (backend := choose(config.storage.encryption, data)) is None:
+        return None
+    return Vault.prepare(
+        backend,
+        data=data,
+        owner=None if owner is None else Owner(owner.pw_uid, owner.pw_gid),
+    )
 
 
 @asynccontextmanager
 async def application(
-    config: Config, *, keeper: KeeperHandle | None = None
+    config: Config, *, prepared: Prepared | None = None
 ) -> AsyncIterator[Application]:
     """Build miauflixd from its settings and run it for the length of the block.
 
     Args:
         config: the settings.
-        keeper: what `give_up_privileges` returned; nobody has talked to it yet.
+        prepared: what `give_up_privileges` returned.
 
     Raises:
         SettingsError: the settings ask for something that cannot be done here.
         ExceptionGroup: a service ended that should not.
     """
+    keeper = None if prepared is None else prepared.keeper
+    vault = None if prepared is None else prepared.vault
     if config.vpn.mode == "required" and keeper is None:
         raise SettingsError('vpn.mode: "required" needs a keeper, and nobody has started one')
+    if config.storage.encryption != "off" and vault is None:
+        raise SettingsError("storage.encryption needs a vault, and nobody has prepared one")
     async with AsyncExitStack() as stack:
         data = config.storage.path
-        downloads = Downloads(data / "downloads")
-        database = await stack.enter_async_context(Database.open(data / _DATABASE))
-        key = master_key(config.storage.sealing_key, folder=data)
-        sealer = Sealer(key)
+        storage = await stack.enter_async_context(_storage(config, vault))
+        database, sealer, downloads = storage.database, storage.sealer, storage.downloads
         # From here on with what was set at run time, over what the file says.
         preferences = await Preferences.open(
             file=config, store=PreferenceStore(database=database, sealer=sealer)
@@ -142,7 +170,9 @@ async def application(
             _set_log_level(preferences.config.log)
         config = preferences.config
         household = await stack.enter_async_context(
-            Household.open(settings=config.auth, database=database, sealer=sealer, master_key=key)
+            Household.open(
+                settings=config.auth, database=database, sealer=sealer, master_key=storage.key
+            )
         )
         http = await stack.enter_async_context(host_client())
         endpoints = await _endpoints(
@@ -167,34 +197,22 @@ async def application(
             EngineProcess.open(engine_settings(config.torrents), launcher=launcher)
         )
         tunnel_http = await stack.enter_async_context(_tunnel_http(tunnel, engine))
-        changes = Changes[SourceId]()
-        web_sources = await stack.enter_async_context(
-            WebSources.open(
+        stock = await stack.enter_async_context(
+            Stock.open(
                 settings=config.torrents,
-                store=WebSourceStore(database=database, sealer=sealer, clock=_now),
-                downloads=downloads,
+                engine=engine,
                 http={"tunnel": tunnel_http, "host": http},
-                changes=changes,
+                downloads=downloads,
+                database=database,
+                sealer=sealer,
+                boot_id=_boot_id(),
                 clock=_now,
             )
         )
-        torrents = await stack.enter_async_context(
-            Torrents.open(
-                settings=config.torrents,
-                engine=engine,
-                store=await SourceStore.open(database=database, sealer=sealer),
-                downloads=downloads,
-                boot_id=_boot_id(),
-                changes=changes,
-                elsewhere=web_sources.ids,
-            )
-        )
-        everything = Everything(torrents=torrents, web_sources=web_sources, changes=changes)
-        await stack.enter_async_context(running("torrents", torrents.run))
-        await stack.enter_async_context(running("web sources", web_sources.run))
+        everything = stock.everything
         passage = Passage(
             tunnel=tunnel,
-            torrents=torrents,
+            torrents=stock.torrents,
             engine=engine,
             settings=config.torrents,
             ask_for_port=config.vpn.port_forwarding,
@@ -232,7 +250,7 @@ async def application(
                 titles=library.titles,
                 watched=library.watching,
                 stock=everything,
-                swarms=torrents.questions,
+                swarms=stock.torrents.questions,
                 database=database,
                 clock=_now,
             )
@@ -259,6 +277,7 @@ async def application(
                 sealer=sealer,
                 clock=_now,
                 prepare=partial(_prepare_next, catalogue, readiness),
+                watched=stock.cache.note_part,
             )
         )
         timetable = await stack.enter_async_context(
@@ -278,7 +297,7 @@ async def application(
             preferences,
             household=household,
             passage=passage,
-            web_sources=web_sources,
+            stock=stock,
             disk=disk,
             endpoints=endpoints,
             library=library,
@@ -294,6 +313,8 @@ async def application(
             tunnel=tunnel,
             endpoints=endpoints,
             disk=disk,
+            cache=stock.cache,
+            encryption="off" if vault is None else vault.backend,
             timetable=timetable,
             catalogue=catalogue,
             library=catalogue,
@@ -317,12 +338,35 @@ async def application(
         yield Application(url=url, torrents=everything, tunnel=tunnel)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Storage:
+    """What is on the disk, and what it is sealed with."""
+
+    database: Database
+    key: bytes
+    sealer: Sealer
+    downloads: Downloads
+
+
+@asynccontextmanager
+async def _storage(config: Config, vault: Vault | None) -> AsyncIterator[_Storage]:
+    """Open the data directory for the length of the block; the vault is the last to be locked."""
+    data = config.storage.path
+    async with Database.open(data / _DATABASE) as database, AsyncExitStack() as stack:
+        key = master_key(config.storage.sealing_key, folder=data)
+        if vault is not None:
+            await stack.enter_async_context(vault.open(key))
+        yield _Storage(
+            database=database, key=key, sealer=Sealer(key), downloads=Downloads(data / DOWNLOADS)
+        )
+
+
 def _follow(
     preferences: Preferences,
     *,
     household: Household,
     passage: Passage,
-    web_sources: WebSources,
+    stock: Stock,
     disk: Disk,
     endpoints: Endpoints,
     library: Library,
@@ -332,7 +376,7 @@ def _follow(
 ) -> None:
     """Let everybody know what is set while they run."""
     preferences.audited_by(household.audit)
-    preferences.on_change("torrents", partial(_configure_torrents, passage, web_sources, disk))
+    preferences.on_change("torrents", partial(_configure_torrents, passage, stock, disk))
     preferences.on_change("vpn", endpoints.configure)
     preferences.on_change("auth", household.configure)
     preferences.on_change("catalogue", partial(_configure_catalogue, library, timetable))
@@ -341,10 +385,10 @@ def _follow(
 
 
 def _configure_torrents(
-    passage: Passage, web_sources: WebSources, disk: Disk, settings: TorrentsSettings
+    passage: Passage, stock: Stock, disk: Disk, settings: TorrentsSettings
 ) -> None:
     passage.configure(settings)
-    web_sources.configure(settings)
+    stock.configure(settings)
     disk.minimum = settings.minimum_free
 
 
@@ -466,7 +510,7 @@ async def _endpoints(settings: TunnelSettings, store: TunnelStore, http: Http) -
 
 def _own_folders(config: Config) -> list[Path]:
     """Return the folders that the house writes to."""
-    folders = [config.storage.path, config.storage.path / "downloads"]
+    folders = [config.storage.path, config.storage.path / DOWNLOADS]
     sockets = [config.web.unix_socket, config.web.control_socket]
     if config.web.control_socket is None and CONTROL_SOCKET.parent.is_dir():
         sockets.append(CONTROL_SOCKET)  # in the folder that the unit makes
@@ -474,11 +518,13 @@ def _own_folders(config: Config) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def _hand_over(folder: Path, owner: pwd.struct_passwd) -> None:
+def _hand_over(folder: Path, owner: pwd.struct_passwd | None) -> None:
     """Make a folder, or take one that is root's; what others use as well is left alone."""
     try:
         new = not folder.exists()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if owner is None:
+            return
         ours = new or (folder / _DATABASE).exists() or not any(folder.iterdir())
         if ours and folder.stat().st_uid == 0:
             os.chown(folder, owner.pw_uid, owner.pw_gid)

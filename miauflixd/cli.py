@@ -39,8 +39,8 @@ def _run(parsed: argparse.Namespace) -> int:
     from miauflixd.daemon import run  # noqa: PLC0415 -- as above
 
     # Here, with one thread and no event loop: privileges belong to a thread.
-    keeper = give_up_privileges(loaded.config)
-    return run(loaded.config, application=partial(application, keeper=keeper))
+    prepared = give_up_privileges(loaded.config)
+    return run(loaded.config, application=partial(application, prepared=prepared))
 
 
 def _check(parsed: argparse.Namespace) -> int:
@@ -119,6 +119,12 @@ def _sources(parsed: argparse.Namespace) -> int:
     return run(parsed)
 
 
+def _vault(parsed: argparse.Namespace) -> int:
+    from miauflixd.remote.vault import run  # noqa: PLC0415 -- slow, see the module's docstring
+
+    return run(parsed)
+
+
 def _parse_names(parsed: argparse.Namespace) -> int:
     from miauflixd.sources.command import print_parsed  # noqa: PLC0415 -- slow, as above
 
@@ -160,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_remote(doctor, _doctor)
     _add_tasks(commands.add_parser("tasks", help="what is done by itself, and when"))
 
+    _add_vault(commands.add_parser("vault", help="what keeps downloads unreadable to others"))
     _add_sources(commands.add_parser("sources", help="look at where titles can be had"))
 
     demo = commands.add_parser("demo", help="play a film out of a swarm on this machine alone")
@@ -269,6 +276,22 @@ def _add_tasks(tasks: argparse.ArgumentParser) -> None:
     run.add_argument("name")
     for action in (listing, run):
         _add_remote(action, _tasks, default=argparse.SUPPRESS)
+
+
+def _add_vault(vault: argparse.ArgumentParser) -> None:
+    """Add what can be done about the encryption of downloads; needs no daemon."""
+    actions = vault.add_subparsers(required=True, metavar="ACTION", dest="action")
+    status = actions.add_parser("status", help="whether it is open, and what encrypts it")
+    status.add_argument("--json", action="store_true", help="print it for programs")
+    init = actions.add_parser(
+        "init", help="make it, and bring in downloads that are not encrypted yet"
+    )
+    lock = actions.add_parser(
+        "lock", help="lock it, should a daemon that is gone have left it open"
+    )
+    for action in (status, init, lock):
+        _add_config(action)
+        action.set_defaults(command=_vault)
 
 
 def _add_remote(

@@ -34,6 +34,7 @@ from miauflixd.web.ports import SettingProblem, SettingValue, SettingView
 from miauflixd.web.routes import Policy, Route
 from tests.artwork_fakes import FakeArtwork
 from tests.auth_house import Clock
+from tests.cache_house import cache_of
 from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.fakes import FakeTimetable, FakeTorrents
 from tests.library_house import Nowhere
@@ -122,6 +123,8 @@ class Doorstep:
             "tunnel": NoTunnel(),
             "endpoints": NoEndpoints(),
             "disk": FakeDisk(),
+            "cache": cache_of(self.database, torrents=torrents, clock=self.clock),
+            "encryption": "off",
             "timetable": FakeTimetable(),
             "catalogue": self.catalogue,
             "lists": self.lists,

@@ -20,6 +20,7 @@ from miauflixd.torrents.model import (
     Source,
     SourceFile,
     SourceId,
+    SourceInUseError,
 )
 from miauflixd.torrents.reader import Span
 
@@ -100,6 +101,27 @@ class FakeTorrents:
         self.source(source_id)
         del self._sources[source_id]
         self._changes.note(source_id)
+
+    async def discard(self, source_id: SourceId) -> None:
+        if self.reading(source_id):
+            raise SourceInUseError("Somebody is watching this")
+        self.update(source_id, have=0)
+
+    async def pause(self, source_id: SourceId) -> None:
+        self._become(source_id, Activity.DORMANT)
+
+    async def resume(self, source_id: SourceId) -> None:
+        self._become(source_id, Activity.DOWNLOADING)
+
+    def _become(self, source_id: SourceId, activity: Activity) -> None:
+        condition = replace(self.source(source_id).condition, activity=activity)
+        self.update(source_id, condition=condition)
+
+    def knows(self, source_id: SourceId) -> bool:
+        return source_id in self._sources
+
+    def reading(self, source_id: SourceId) -> bool:
+        return self.source(source_id).readers > 0
 
     @property
     def readers(self) -> int:

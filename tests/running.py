@@ -287,6 +287,7 @@ async def house(
     *,
     data: Path | None = None,
     log_level: str = "warning",
+    encryption: str = "off",
     **torrents: float,
 ) -> AsyncIterator[House]:
     """Run a daemon for the length of the block.
@@ -295,6 +296,7 @@ async def house(
         folder: for its settings and its data, which an earlier daemon may have left there.
         data: for its data, if elsewhere.
         log_level: the least important kind of line that goes to our standard error.
+        encryption: of its downloads.
         torrents: settings of the downloads, by name; other than the defaults nothing is left free
             on the disk, so that tests need little of it.
     """
@@ -303,7 +305,8 @@ async def house(
     lines = [f"{name} = {value}" for name, value in ({"minimum_free": 0} | torrents).items()]
     # One client alone does here what a town would.
     web = ["[web]", "rate_limits = false", "streams_per_user = 1000"]
-    storage = [] if data is None else ["[storage]", f"path = {json.dumps(str(data))}"]
+    storage = ["[storage]", f"encryption = {json.dumps(encryption)}"]
+    storage += [] if data is None else [f"path = {json.dumps(str(data))}"]
     (more / "tests.toml").write_text("\n".join(["[torrents]", *lines, *web, *storage, ""]))
     async with (
         # Clients come and go: none of them waits for a connection of another.

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from miauflixd.bootstrap import application
+from miauflixd.bootstrap import Prepared, application
 from miauflixd.catalogue.settings import CatalogueSettings
 from miauflixd.config.settings import Config
 from miauflixd.database.settings import StorageSettings
@@ -24,7 +24,7 @@ from miauflixd.web.settings import WebSettings
 
 async def test_without_a_keeper_nothing_starts_unless_somebody_has_said_so(tmp_path):
     data = tmp_path / "data"
-    config = Config(storage=StorageSettings(path=data))
+    config = Config(storage=StorageSettings(path=data, encryption="off"))
     assert config.vpn.mode == "required"
     with pytest.raises(SettingsError, match=r'vpn\.mode: "required" needs a keeper'):
         async with application(config):
@@ -54,11 +54,11 @@ async def house(folder: Path) -> AsyncIterator[House]:
         catalogue=CatalogueSettings(archive=False),
         sources=SourcesSettings(archive=False),
         jobs=JobsSettings(background=False),
-        storage=StorageSettings(path=folder / "data"),
+        storage=StorageSettings(path=folder / "data", encryption="off"),
     )
     program = [sys.executable, "-m", "tests.keeper_program", "has an engine", str(folder / "diary")]
     async with (
-        application(config, keeper=KeeperHandle.start(program)),
+        application(config, prepared=Prepared(keeper=KeeperHandle.start(program))),
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(folder / "control"))) as client,
     ):
         yield House(client)

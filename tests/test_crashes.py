@@ -94,7 +94,8 @@ def starting(folder: Path) -> Iterator[tuple[subprocess.Popen[str], socket.socke
     """Start a daemon and yield it at once, with what it tells systemd."""
     settings = folder / "miauflixd.toml"
     settings.write_text(
-        f'[storage]\npath = "{folder / "data"}"\n[web]\nport = 0\n[vpn]\nmode = "off"\n'
+        f'[storage]\npath = "{folder / "data"}"\nencryption = "off"\n'
+        '[web]\nport = 0\n[vpn]\nmode = "off"\n'
         '[service]\nuser = ""\n[torrents]\nlisten = ["127.0.0.1:0"]\ndht = false\n'
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:

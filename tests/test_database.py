@@ -341,6 +341,7 @@ async def test_our_own_migrations_make_a_database_from_nothing(path):
         *("title_certifications", "genre_names"),
         *("listings", "listing_marks", "listing_titles", "listing_torrents"),
         *("title_searches", "directories", "directory_standings", "media", "playbacks", "preloads"),
+        "source_uses",
         *("seasons", "season_texts", "episodes", "episode_texts", "sqlite_sequence"),
         *(
             f"title_search{part}"

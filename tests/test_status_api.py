@@ -131,6 +131,8 @@ async def test_the_doctor_looks_at_everything(web):
     assert [*found] == [
         "tunnel",
         "disk",
+        "downloads",
+        "encryption",
         "provider_tmdb",
         "provider_archive",
         "provider_trakt",

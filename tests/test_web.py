@@ -565,6 +565,7 @@ def test_every_error_that_a_request_can_meet_is_of_a_kind_that_http_knows():
         *("SettingsError", "ServiceExitedError", "EngineDiedError", "DaemonDiedError"),
         *("KeeperDiedError", "RefusedError", "PrivilegesError"),
         *("DatabaseUnusableError", "MigrationFailedError", "UnsealError"),
+        "VaultError",
         "CleanUpError",  # is only ever what became of a task
     }
     unknown = [

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import aiohttp.web
@@ -12,6 +12,7 @@ import aiohttp.web
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import Actor, NewUser, Role, User
 from miauflixd.auth.passwords import Cost
+from miauflixd.cache.service import Sources as OnTheDisk
 from miauflixd.catalogue.library import Library as Shelves
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.ports import Errands
@@ -46,6 +47,7 @@ from miauflixd.web.ports import (
 from miauflixd.web.server import serve
 from miauflixd.web.settings import WebSettings
 from tests.auth_house import Clock
+from tests.cache_house import cache_of
 from tests.catalogue_fakes import FakeCatalogue, FakeScrobbling
 from tests.contract import kept
 from tests.fakes import FakeTimetable, FakeTorrents
@@ -144,12 +146,16 @@ class Web:
         return [entry.event.type.value for entry in reversed(page.entries)]
 
 
+class _Sources(Torrents, OnTheDisk, Protocol):
+    """What handlers and the cache want of them."""
+
+
 @asynccontextmanager
 async def open_web(
     folder: Path,
     *,
     config: Config | None = None,
-    torrents: Torrents | None = None,
+    torrents: _Sources | None = None,
     tunnel: Tunnel | None = None,
     endpoints: Endpoints | None = None,
     disk: Disk | None = None,
@@ -262,6 +268,8 @@ async def open_web(
             tunnel=tunnel or NoTunnel(),
             endpoints=endpoints or NoEndpoints(),
             disk=disk or FakeDisk(),
+            cache=cache_of(database, torrents=torrents, clock=clock, settings=config.torrents),
+            encryption="off",
             library=library or whole,
             artwork=artwork or shelves.artwork,
             timetable=timetable or FakeTimetable(),

@@ -31,6 +31,10 @@ AT_ONCE = frozenset[KeyPath](
         ("torrents", "connections"),
         ("torrents", "download_rate"),
         ("torrents", "upload_rate"),
+        ("torrents", "minimum_free"),
+        ("torrents", "quota"),
+        ("torrents", "seed_ratio"),
+        ("torrents", "seed_time"),
         ("vpn", "country"),
         ("vpn", "city"),
         ("auth", "access_lifetime"),
@@ -50,7 +54,6 @@ AT_RESTART = frozenset[KeyPath](
     {
         ("torrents", "listen"),
         ("torrents", "dht"),
-        ("torrents", "minimum_free"),
         ("torrents", "no_data_timeout"),
         ("vpn", "resolvers"),
         ("vpn", "port_forwarding"),

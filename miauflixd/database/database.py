@@ -50,6 +50,11 @@ class Database:
         finally:
             await database._stop()
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
     def bind(self, *models: type[peewee.Model]) -> None:
         """Let a store's models speak to this database; the last one that was opened has them."""
         self._connection.bind(models)

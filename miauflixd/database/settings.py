@@ -1,6 +1,7 @@
 """Settings of what is kept on the disk."""
 
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -20,4 +21,11 @@ class StorageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Without it a key file is created in the data directory at the first start. That keeps a copied
     database closed, but not a copied directory; whoever wants the key elsewhere hands it over here,
     best as the systemd credential `storage.sealing_key`. What one key has sealed no other opens.
+    """
+
+    encryption: Literal["auto", "fscrypt", "gocryptfs", "off"] = "auto"
+    """What keeps downloads, and their names, unreadable while miauflixd does not run.
+
+    `auto`: the kernel's fscrypt where the file system was made for it, else gocryptfs. Where
+    neither works miauflixd does not start. The key is derived from the sealing key.
     """

@@ -231,6 +231,8 @@ user = ""
 
 [storage]
 path = {data}
+# Whoever tries it need not be able to mount anything, and its film is everybody's.
+encryption = "off"
 
 [log]
 level = {json.dumps(log_level)}

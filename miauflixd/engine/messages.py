@@ -124,6 +124,14 @@ class Prioritize(Message, frozen=True):
     pieces: list[tuple[int, int]]
 
 
+class LimitUpload(Message, frozen=True):
+    """Give a torrent's peers no more than this."""
+
+    torrent_id: str
+    rate: int
+    """Bytes per second, 0 for no limit but that of all together."""
+
+
 class SetHunger(Message, frozen=True):
     """Say whether somebody has gaps close before them, or everybody has enough in hand."""
 
@@ -166,6 +174,7 @@ Command = (
     | AddMetainfo
     | Remove
     | Prioritize
+    | LimitUpload
     | SetHunger
     | ConnectPeer
     | Reread

@@ -32,6 +32,7 @@ from miauflixd.engine.messages import (
     FetchMetadata,
     HashFailed,
     Inspect,
+    LimitUpload,
     OpenSocket,
     Pieces,
     PiecesFinished,
@@ -73,8 +74,12 @@ _METADATA_PRIORITIES = 2**16
 Without it libtorrent asks for random pieces in the milliseconds until the house says what it wants.
 """
 
-TorrentCommand = Prioritize | ConnectPeer | Reread | RetryStorage | Remove
+TorrentCommand = Prioritize | LimitUpload | ConnectPeer | Reread | RetryStorage | Remove
 """Commands to a torrent that is there."""
+
+
+_UNLIMITED = -1
+"""What `set_upload_limit` takes for that."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -202,6 +207,8 @@ class Session:
                 handle.prioritize_pieces(command.pieces)
             case ConnectPeer(host=host, port=port):
                 handle.connect_peer((host, port))
+            case LimitUpload(rate=rate):
+                handle.set_upload_limit(rate or _UNLIMITED)
             case Reread():
                 handle.post_status(lt.torrent_handle.query_pieces)
             case RetryStorage():

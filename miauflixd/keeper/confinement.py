@@ -31,8 +31,9 @@ shift 3
 here=$PWD
 empty="mount --no-mtab --types tmpfs --options mode=0755,size=64k,nosuid,nodev,noexec tmpfs"
 
-# Held as the working directory, what is to be seen can be found even below what is hidden.
-cd "${shown:-/}"
+# From its parent as the working directory, what is to be seen is found even below what is hidden.
+# Not from itself: it may be a vault that root must not enter.
+cd "${shown%/*}/"
 
 # Name services listen on sockets there (nss-resolve, nscd, avahi, D-Bus), and a socket that has a
 # path is reached from every network namespace.
@@ -49,8 +50,8 @@ $empty /run
 [ -z "$hidden" ] || $empty "$hidden"
 if [ -n "$shown" ]; then
     mkdir -p "$shown"
-    # As it is: made canonical, "." would be what lies on top by now.
-    mount --no-mtab --no-canonicalize --rbind . "$shown"
+    # As it is: made canonical, it would be what lies on top by now.
+    mount --no-mtab --no-canonicalize --rbind "./${shown##*/}" "$shown"
 fi
 
 # Never the directory that we came in with: through that one, what is hidden could be seen.

@@ -15,6 +15,7 @@ from miauflixd.playback.subtitles import Subtitles
 from miauflixd.playback.waiting import Waiting
 from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.services import running
+from miauflixd.torrents.model import SourceId
 from miauflixd.vault.sealing import Sealer
 
 _ENCODER = "libx264"
@@ -41,6 +42,7 @@ class Cinema:
         sealer: Sealer,
         clock: Clock,
         prepare: Callable[[Playback], Awaitable[None]] | None = None,
+        watched: Callable[[SourceId, float], None] | None = None,
     ) -> AsyncIterator[Self]:
         """Be open for the length of the block.
 
@@ -52,6 +54,7 @@ class Cinema:
             sealer: of what is kept there.
             clock: the time.
             prepare: called when an episode is nearly over.
+            watched: told of which source how much has been seen, 0 to 1.
         """
         async with AsyncExitStack() as stack:
             waiting = Waiting(sources)
@@ -72,6 +75,7 @@ class Cinema:
                 clock=clock,
                 encoder=lambda: _ENCODER if settings.software_encoding else None,
                 prepare=prepare,
+                watched=watched,
             )
             await stack.enter_async_context(running("playbacks", playbacks.run))
             yield cls(

@@ -176,6 +176,7 @@ class Playbacks:
         clock: Clock,
         encoder: Callable[[], str | None] = lambda: None,
         prepare: Callable[[Playback], Awaitable[None]] | None = None,
+        watched: Callable[[SourceId, float], None] | None = None,
     ) -> None:
         """Play nothing yet.
 
@@ -189,6 +190,7 @@ class Playbacks:
             clock: the time.
             encoder: of video, that works on this machine; `None`: there is none.
             prepare: called when an episode is nearly over.
+            watched: told of which source how much has been seen, 0 to 1.
         """
         self._settings = settings
         self._sources = sources
@@ -199,6 +201,7 @@ class Playbacks:
         self._clock = clock
         self._encoder = encoder
         self._prepare = prepare
+        self._watched = watched or (lambda *_: None)
         self._all: dict[PlaybackId, Playback] = {}
         self._changes = Changes[PlaybackId]()
         self._progress: dict[SourceId, tuple[int, float]] = {}
@@ -300,6 +303,8 @@ class Playbacks:
                 continue
             playback.position = position
             playback.used_at = asyncio.get_running_loop().time()
+            if duration > 0:
+                self._watched(playback.source_id, position / duration)
             if not playback.prepared and duration > 0 and position >= _NEARLY_OVER * duration:
                 playback.prepared = True
                 if self._prepare is not None:

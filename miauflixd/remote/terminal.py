@@ -22,6 +22,11 @@ def show(parsed: argparse.Namespace, answer: Any, text: Callable[[Any], str]) ->
     print("".join(char if char.isprintable() or char == "\n" else "?" for char in text(answer)))
 
 
+def say(text: str) -> None:
+    """Print a sentence of ours."""
+    print(text)
+
+
 def agreed(question: str) -> bool:
     """Return whether somebody says yes.
 

@@ -47,6 +47,10 @@ class ActiveTorrent:
     """Somebody waits for a piece, and for seconds nothing has come."""
     only_preloaded: bool = False
     """It is here for a preload, and nobody has asked for it otherwise."""
+    kept: bool = False
+    """Somebody wants all of it, whether anybody watches or not."""
+    upload_limit: int = 0
+    """Bytes per second that it may give; 0 for no limit of its own."""
     leaving: bool = False
     """The engine was told to let go of it."""
     removed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,6 +88,13 @@ class ActiveTorrent:
         self._positions.add(position)
         if position.file not in self._rest:
             self._rest.append(position.file)
+        self.replan()
+
+    def fetch(self, file: SourceFile) -> None:
+        """Fetch a file as a whole, whether anybody reads it or not."""
+        self.kept = True
+        if file not in self._rest:
+            self._rest.append(file)
         self.replan()
 
     def leave(self, position: Position) -> None:

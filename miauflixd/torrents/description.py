@@ -1,5 +1,8 @@
 """What is said of a source, out of what is known and what the engine has of it."""
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,6 +22,18 @@ class Known:
     layout: Layout | None
     since: datetime
     activity: Activity = Activity.DORMANT
+    emptied: asyncio.Event | None = None
+    """Set once it holds nothing any more, while that is being seen to."""
+
+    @contextmanager
+    def emptying(self) -> Iterator[None]:
+        """Have others wait for the length of the block."""
+        self.emptied = emptied = asyncio.Event()
+        try:
+            yield
+        finally:
+            self.emptied = None
+            emptied.set()
 
 
 def describe(known: Known, active: ActiveTorrent | None, road: Road) -> Source:

@@ -4,11 +4,36 @@ import os
 import re
 import shutil
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from miauflixd.torrents.model import SourceFile, SourceId
 
 _SOURCE = re.compile(r"[0-9a-f]{16}")
+
+
+_BLOCK = 512
+"""Bytes of a block in `st_blocks`, whatever those of the file system are: stat(2)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """What is on the disk of a source."""
+
+    source_id: SourceId
+    size: int
+    """Bytes that it takes there; less than its files seem to hold, for those have holes."""
+    came_at: datetime
+    """When its folder last got or lost a file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """How much a disk holds, in bytes."""
+
+    free: int
+    total: int
 
 
 class Downloads:
@@ -45,6 +70,31 @@ class Downloads:
         for path in orphans:
             shutil.rmtree(path, ignore_errors=True)
         return len(orphans)
+
+    def stored(self) -> list[Stored]:
+        """Return what is on the disk of each source of which anything is."""
+        found = []
+        for folder in os.scandir(self._folder):
+            if not _SOURCE.fullmatch(folder.name):
+                continue
+            try:
+                blocks = sum(entry.stat().st_blocks for entry in os.scandir(folder))
+                came = folder.stat().st_mtime
+            except FileNotFoundError:  # it went just now
+                continue
+            found.append(
+                Stored(
+                    source_id=SourceId(folder.name),
+                    size=blocks * _BLOCK,
+                    came_at=datetime.fromtimestamp(came, UTC),
+                )
+            )
+        return found
+
+    def room(self) -> Room:
+        """Return how much the disk holds, and how much of that is free."""
+        usage = shutil.disk_usage(self._folder)
+        return Room(free=usage.free, total=usage.total)
 
     def free(self) -> int:
         """Return how many bytes there is room for."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-from miauflixd.errors import InvalidInputError, NotFoundError
+from miauflixd.errors import ConflictError, InvalidInputError, NotFoundError
 
 SourceId = NewType("SourceId", str)
 """Sixteen hexadecimal digits that say nothing about the torrent."""
@@ -16,6 +16,12 @@ class NoSourceError(NotFoundError):
     """There is no such source, or it has no such file."""
 
     code = "no_source"
+
+
+class SourceInUseError(ConflictError):
+    """Somebody reads of the source."""
+
+    code = "source_in_use"
 
 
 class BadTorrentError(InvalidInputError):

@@ -203,8 +203,10 @@ async def _in_memory(file: io.FileIO, offset: int, length: int) -> int:
             await asyncio.to_thread(_read_through, file.fileno(), offset, length)
             return length
         except OSError:
-            # A file system that cannot tell, such as FUSE or tmpfs.
-            return min(length, _FETCH)
+            # A file system that cannot tell, such as FUSE, where a program answers when it likes.
+            length = min(length, _FETCH)
+            await asyncio.to_thread(_read_through, file.fileno(), offset, length)
+            return length
     return length
 
 

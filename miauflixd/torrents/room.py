@@ -28,7 +28,7 @@ class Room:
         """
         self._send = send
         self._downloads = downloads
-        self._minimum = minimum
+        self.minimum = minimum
 
     def look(self, torrents: Iterable[ActiveTorrent]) -> None:
         """Stop those that want something and have no room for it, and let others go on."""
@@ -36,11 +36,11 @@ class Room:
         for active in torrents:
             if free is None:
                 free = self._downloads.free()
-            if active.no_room and free >= self._minimum + _ROOM_AGAIN:
+            if active.no_room and free >= self.minimum + _ROOM_AGAIN:
                 logger.info("There is room on the disk again; downloads go on")
                 active.no_room = False
                 self._send(RetryStorage(torrent_id=active.source_id))
-            elif not active.no_room and free < self._minimum and active.wanting:
+            elif not active.no_room and free < self.minimum and active.wanting:
                 logger.warning("The disk is almost full; downloads wait until there is room")
                 active.no_room = True
             else:

@@ -41,6 +41,10 @@ class Saving:
         """Note that the engine has handed over all that there was."""
         self._saved.set()
 
+    async def settled(self) -> None:
+        """Wait until all that was noted is written."""
+        await self._writes.join()
+
     async def run(self) -> None:
         """Write until cancelled."""
         while True:

@@ -15,6 +15,7 @@ from miauflixd.engine.messages import (
     Event,
     ExternalAddress,
     HashFailed,
+    LimitUpload,
     Metadata,
     Pieces,
     PiecesFinished,
@@ -35,10 +36,11 @@ from miauflixd.torrents.active import ActiveTorrent
 from miauflixd.torrents.description import Known, describe
 from miauflixd.torrents.downloads import Downloads
 from miauflixd.torrents.engine_process import EngineProcess
+from miauflixd.torrents.giving import may_leave, upload_limit
 from miauflixd.torrents.inspection import Inspections
 from miauflixd.torrents.magnet import Magnet, from_info_hash, parse_magnet
 from miauflixd.torrents.metadata import hashes_of, layout_of
-from miauflixd.torrents.model import Layout, NoSourceError, Source, SourceId
+from miauflixd.torrents.model import Layout, NoSourceError, Source, SourceId, SourceInUseError
 from miauflixd.torrents.preloading import Preloading
 from miauflixd.torrents.questions import Questions
 from miauflixd.torrents.reader import Reader, SourceFailedError
@@ -51,12 +53,6 @@ from miauflixd.torrents.swarm_content import SwarmContent
 from miauflixd.torrents.waiting import NOBODY_TOLD, until
 
 logger = logging.getLogger(__name__)
-
-_LINGER = 600.0
-"""Seconds after the last reader for which a source stays in the swarm and its file is fetched on.
-
-A player that has buffered enough closes its connection for minutes, and comes back.
-"""
 
 _TIDY_EVERY = 2.0
 """Seconds between looks at the disk's room and at sources that nobody uses any more."""
@@ -333,6 +329,70 @@ class Torrents:
             await asyncio.to_thread(self._downloads.remove, source_id)
         self._changes.note(source_id)
 
+    async def discard(self, source_id: SourceId) -> None:
+        """Delete what was downloaded of a source, and go on knowing it.
+
+        Raises:
+            NoSourceError: there is none of this id.
+            SourceInUseError: somebody reads of it.
+        """
+        async with self._membership:
+            known = self._find(source_id)
+            self._require_unread(source_id)
+            with known.emptying():  # whoever wakes it waits
+                self.preloading.forget(source_id)
+                if (active := self._active.get(source_id)) is not None:
+                    await self._let_go(active)
+                await self._saving.settled()
+                await self._store.forget_resume(source_id)
+                await asyncio.to_thread(self._downloads.remove, source_id)
+        self._changes.note(source_id)
+
+    async def pause(self, source_id: SourceId) -> None:
+        """Take a source out of the swarm; it comes back when somebody plays it, or resumes it.
+
+        Raises:
+            NoSourceError: there is none of this id.
+            SourceInUseError: somebody reads of it.
+        """
+        self._find(source_id)
+        self._require_unread(source_id)
+        self.preloading.forget(source_id)
+        if (active := self._active.get(source_id)) is not None:
+            await self._let_go(active)
+
+    async def resume(self, source_id: SourceId) -> None:
+        """Bring a source into the swarm and fetch all of its main file.
+
+        Raises:
+            NoSourceError: there is none of this id.
+            NoDataError: no peer told in time what the source holds.
+            TunnelDownError: no peer can, for there is no way to any.
+            SourceFailedError: the source cannot be fetched.
+        """
+        known = self._find(source_id)
+        active = await self._wake(known)
+        layout = await self._wait_for_layout(known, active)
+        active.fetch(layout.main_file())
+
+    def _require_unread(self, source_id: SourceId) -> None:
+        active = self._active.get(source_id)
+        if active is not None and active.readers:
+            raise SourceInUseError("Somebody is watching this")
+
+    def is_read(self, source_id: SourceId) -> bool:
+        """Return whether somebody reads of a source now."""
+        active = self._active.get(source_id)
+        return active is not None and active.readers > 0
+
+    def configure(self, settings: TorrentsSettings) -> None:
+        """Have other bounds from now on; those of the engine are the passage's business."""
+        self._settings = settings
+        self._room.minimum = settings.minimum_free
+
+    def __contains__(self, source_id: object) -> bool:
+        return source_id in self._known
+
     # --- the way to the swarm ---------------------------------------------------------------------
 
     def set_road(self, *, up: bool, reason: str = "") -> None:
@@ -403,8 +463,13 @@ class Torrents:
 
     async def _wake(self, known: Known, *, only_preloaded: bool = False) -> ActiveTorrent:
         """Bring a source into the swarm unless it is there."""
-        while (active := self._active.get(known.id)) is not None:
-            if active.leaving:
+        active: ActiveTorrent | None = None
+        while True:
+            if known.emptied is not None:
+                await known.emptied.wait()
+            elif (active := self._active.get(known.id)) is None:
+                break
+            elif active.leaving:
                 await active.removed.wait()
             elif active.failure is not None:
                 await self._let_go(active)  # whoever asks again wants it tried again
@@ -548,7 +613,12 @@ class Torrents:
         )
 
     def _tell_hunger(self) -> None:
-        self._engine.send(SetHunger(hungry=self._somebody_is_hungry()))
+        hungry = self._somebody_is_hungry()
+        self._engine.send(SetHunger(hungry=hungry))
+        for active in self._active.values():
+            if (limit := upload_limit(active, hungry=hungry)) != active.upload_limit:
+                active.upload_limit = limit
+                self._engine.send(LimitUpload(torrent_id=active.source_id, rate=limit))
         self.preloading.plan()
 
     def _somebody_is_hungry(self) -> bool:
@@ -563,5 +633,5 @@ class Torrents:
             self.preloading.look()
             now = asyncio.get_running_loop().time()
             for active in list(self._active.values()):
-                if not active.readers and not active.leaving and now - active.last_used > _LINGER:
+                if may_leave(active, settings=self._settings, now=now):
                     self._begin_to_let_go(active)

@@ -30,5 +30,18 @@ class TorrentsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     minimum_free: Annotated[int, Meta(ge=0)] = 256 * 2**20
     """Bytes of the disk to leave free: downloads stop before, and go on when there is more."""
 
+    quota: Annotated[int, Meta(ge=0)] = 0
+    """Bytes of the disk that downloads may take; 0 for as many as there is room for.
+
+    What nobody has watched for longest goes first, and what runs or is pinned never.
+    """
+
+    seed_ratio: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    """How much of a download is given back before it leaves the swarm, ten minutes after the last
+    who watched it at the earliest; 0 for nothing beyond those."""
+
+    seed_time: Annotated[int, Meta(ge=0, le=30 * 86400)] = 6 * 3600
+    """Seconds after which it leaves even so."""
+
     no_data_timeout: Annotated[float, Meta(gt=0, le=600)] = 30.0
     """Seconds without a byte from the swarm after which a reader that got none is told so."""

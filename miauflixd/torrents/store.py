@@ -199,6 +199,16 @@ class SourceStore:
 
         await self._database.run(save)
 
+    async def forget_resume(self, source_id: SourceId) -> None:
+        """Forget where a download was, as nothing of it is on the disk any more."""
+
+        def forget() -> None:
+            _SourceRow.update(resume_data=None, resume_boot_id=None, resume_settled=False).where(
+                _SourceRow.id == source_id
+            ).execute()
+
+        await self._database.run(forget)
+
     async def settle_all(self, boot_id: str) -> None:
         """Note that all bytes written during this run of the machine have reached the disk.
 

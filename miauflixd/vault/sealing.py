@@ -77,6 +77,11 @@ class Sealer:
         return hmac.digest(self._fingerprint_key, message, "sha256")
 
 
+def derived_key(key: bytes, *, use: str, size: int = KEY_SIZE) -> bytes:
+    """Return bytes to encrypt with for one use; they tell nothing of the key, nor of others."""
+    return _derived(key, b"miauflixd " + use.encode(), size)
+
+
 def signing_key(key: bytes, *, purpose: str, key_id: str) -> bytes:
     """Return 32 bytes with which to sign for one purpose, under one name.
 
@@ -87,9 +92,9 @@ def signing_key(key: bytes, *, purpose: str, key_id: str) -> bytes:
     return _derived(key, b"miauflixd signing 1" + len(name).to_bytes(4) + name + key_id.encode())
 
 
-def _derived(key: bytes, use: bytes) -> bytes:
+def _derived(key: bytes, use: bytes, size: int = KEY_SIZE) -> bytes:
     # No salt: the master key is random already, and there is nowhere to keep one beside it.
-    return HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=use).derive(key)
+    return HKDF(algorithm=SHA256(), length=size, salt=None, info=use).derive(key)
 
 
 def _context(purpose: str) -> bytes:

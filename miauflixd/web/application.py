@@ -1,15 +1,16 @@
 """The web application: which address leads to which handler, and what stands before them."""
 
+import functools
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cache, partial
 from pathlib import Path
 
 from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute
 
 from miauflixd.auth.household import Household
+from miauflixd.cache.service import Cache
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.watched import Watching
 from miauflixd.playback.service import Playbacks
@@ -38,6 +39,7 @@ from miauflixd.web.handlers import (
     server,
     setup,
     status,
+    storage,
     stream,
     stremio,
     tasks,
@@ -56,10 +58,12 @@ from miauflixd.web.handlers import (
 from miauflixd.web.headers import dress
 from miauflixd.web.keys import (
     ASSETS,
+    CACHE,
     CATALOGUE,
     DESCRIPTION,
     DISK,
     DOCTOR,
+    ENCRYPTION,
     ENDPOINTS,
     HOUSEHOLD,
     IMAGES,
@@ -104,6 +108,7 @@ from miauflixd.web.problems import problems, remember_start
 from miauflixd.web.rate_limits import NoRateLimits, RateLimits, Streams
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.settings import WebSettings
+from miauflixd.web.storage_shapes import Encryption
 
 STATIC = Path(__file__).with_name("static")
 """The page that comes with this version."""
@@ -126,6 +131,7 @@ EVERY_ROUTE: Sequence[Route] = (
     *events.ROUTES,
     *images.ROUTES,
     *torrent_handlers.ROUTES,
+    *storage.ROUTES,
     *playback.ROUTES,
     *viewport.ROUTES,
     *stream.ROUTES,
@@ -153,6 +159,8 @@ def build(
     tunnel: Tunnel,
     endpoints: Endpoints,
     disk: Disk,
+    cache: Cache,
+    encryption: Encryption,
     library: Library,
     artwork: Images,
     timetable: Timetable,
@@ -182,6 +190,8 @@ def build(
         tunnel: how the swarm is reached.
         endpoints: where the tunnel may lead to.
         disk: where downloads are.
+        cache: what is on it, and what may go.
+        encryption: what makes downloads unreadable while it does not run.
         library: how much there is to watch, and who says so.
         artwork: the images.
         timetable: what is done by itself.
@@ -243,6 +253,8 @@ def build(
     app[SUBTITLES] = subtitles
     app[PRELOADING] = preloading
     app[DISK] = disk
+    app[CACHE] = cache
+    app[ENCRYPTION] = encryption
     app[LIBRARY] = library
     app[IMAGES] = artwork
     app[TIMETABLE] = timetable
@@ -251,6 +263,8 @@ def build(
         library=library,
         directories=sources.directories,
         disk=disk,
+        cache=cache,
+        encryption=encryption,
         timetable=timetable,
     )
     started = clock()
@@ -261,13 +275,14 @@ def build(
         timetable=timetable,
         library=library,
         images=artwork,
+        cache=cache,
         version=version,
     )
     app[TRAKT] = trakt_accounts
     app[VERSION] = version
     app[LIMITS] = limits or Limits()
     app[ASSETS] = page.load(static)
-    description: Callable[[], Asset] = cache(partial(_description, version))
+    description: Callable[[], Asset] = functools.cache(functools.partial(_description, version))
     app[DESCRIPTION] = description
     app[ROUTES] = routes
     app.on_response_prepare.append(dress)

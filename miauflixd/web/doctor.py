@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from miauflixd.cache.service import Cache
 from miauflixd.catalogue.providers.provider import Condition, ProviderState
 from miauflixd.sources.directory_book import DirectoryBook, DirectoryView
 from miauflixd.sources.standing import Condition as DirectoryCondition
 from miauflixd.tunnel.model import State as TunnelState
 from miauflixd.web.ports import Disk, Library, Timetable, Tunnel
+from miauflixd.web.storage_shapes import Encryption
 
 Verdict = Literal["ok", "warning", "error"]
 """`warning`: it works, but not as it should. `error`: somebody has to do something."""
@@ -72,16 +74,22 @@ class Doctor:
         library: Library,
         directories: DirectoryBook,
         disk: Disk,
+        cache: Cache,
+        encryption: Encryption,
         timetable: Timetable,
     ) -> None:
         self._tunnel = tunnel
         self._library = library
         self._directories = directories
         self._disk = disk
+        self._cache = cache
+        self._encryption = encryption
         self._timetable = timetable
         self._examinations: tuple[Callable[[], Awaitable[Sequence[Check]]], ...] = (
             self._of_the_tunnel,
             self._of_the_disk,
+            self._of_the_downloads,
+            self._of_the_encryption,
             self._of_the_providers,
             self._of_the_directories,
             self._of_the_tasks,
@@ -112,6 +120,29 @@ class Doctor:
             return [Check(id="disk", state="warning", message=message, suggestion=suggestion)]
         suggestion = f"Downloads stop below {_size(room.minimum)}; make room."
         return [Check(id="disk", state="error", message=message, suggestion=suggestion)]
+
+    async def _of_the_downloads(self) -> Sequence[Check]:
+        try:
+            shelf = await self._cache.shelf()
+        except OSError:
+            return []  # the disk's own check says so
+        message = f"Downloads take {_size(shelf.used)}"
+        message += f" of the {_size(shelf.quota)} that they may." if shelf.quota else "."
+        if not shelf.quota or shelf.used <= shelf.quota:
+            return [Check(id="downloads", state="ok", message=message)]
+        suggestion = (
+            "All the rest is pinned, or was watched a moment ago: unpin something, or let them "
+            "take more."
+        )
+        return [Check(id="downloads", state="warning", message=message, suggestion=suggestion)]
+
+    async def _of_the_encryption(self) -> Sequence[Check]:
+        message = (
+            "Downloads are not encrypted, as the settings say: whoever has the disk sees them."
+            if self._encryption == "off"
+            else f"Downloads are encrypted ({self._encryption})."
+        )
+        return [Check(id="encryption", state="ok", message=message)]
 
     async def _of_the_providers(self) -> Sequence[Check]:
         return [_of_a_provider(state) for state in self._library.providers()]

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from miauflixd.auth.model import UserId
+from miauflixd.cache.service import Cache
 from miauflixd.torrents.model import NoSourceError, SourceId
 from miauflixd.tunnel.model import TunnelView
 from miauflixd.web.ports import Library, Timetable, Torrents, Tunnel
@@ -60,12 +61,16 @@ def event(name: str, data: msgspec.Struct) -> bytes:
 class Sources:
     """The sources; for administrators."""
 
-    def __init__(self, torrents: Torrents) -> None:
+    def __init__(self, torrents: Torrents, cache: Cache) -> None:
         self._torrents = torrents
+        self._cache = cache
 
     def now(self) -> Iterator[bytes]:
         """Return all of them."""
-        return (event("torrent", shape(source)) for source in self._torrents.sources())
+        return (
+            event("torrent", shape(source, self._cache.use(source.id)))
+            for source in self._torrents.sources()
+        )
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -75,7 +80,8 @@ class Sources:
 
     def _event(self, source_id: SourceId) -> bytes:
         try:
-            return event("torrent", shape(self._torrents.source(source_id)))
+            source = self._torrents.source(source_id)
+            return event("torrent", shape(source, self._cache.use(source_id)))
         except NoSourceError:
             return event("torrent", RemovedShape(id=source_id))
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from miauflixd.auth.household import Household
 from miauflixd.auth.model import Viewer
+from miauflixd.cache.service import Cache
 from miauflixd.catalogue.lists import Lists
 from miauflixd.catalogue.watched import Watching
 from miauflixd.playback.service import Playbacks
@@ -33,6 +34,7 @@ from miauflixd.web.ports import (
     Tunnel,
 )
 from miauflixd.web.routes import Route
+from miauflixd.web.storage_shapes import Encryption
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +55,8 @@ ENDPOINTS: web.AppKey[Endpoints] = web.AppKey("endpoints")
 LIBRARY: web.AppKey[Library] = web.AppKey("library")
 IMAGES: web.AppKey[Images] = web.AppKey("images")
 DISK: web.AppKey[Disk] = web.AppKey("disk")
+CACHE: web.AppKey[Cache] = web.AppKey("cache")
+ENCRYPTION: web.AppKey[Encryption] = web.AppKey("encryption")
 DOCTOR: web.AppKey[Doctor] = web.AppKey("doctor")
 UPTIME: web.AppKey[Callable[[], float]] = web.AppKey("uptime")
 """Seconds since the start."""

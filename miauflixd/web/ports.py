@@ -139,6 +139,32 @@ class Torrents(Protocol):
         """
         ...
 
+    async def discard(self, source_id: SourceId) -> None:
+        """Delete what was downloaded of a source, and go on knowing it.
+
+        Raises:
+            NoSourceError: there is none.
+            SourceInUseError: somebody reads of it.
+        """
+        ...
+
+    async def pause(self, source_id: SourceId) -> None:
+        """Fetch and give nothing more of a source until it is played or resumed.
+
+        Raises:
+            As `discard`.
+        """
+        ...
+
+    async def resume(self, source_id: SourceId) -> None:
+        """Fetch all of a source's main file.
+
+        Raises:
+            NoSourceError: there is none.
+            MiauflixdError: nobody tells what it holds.
+        """
+        ...
+
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[SourceId]]:
         """Follow the sources: an id whenever that source changed, was added or removed.
 

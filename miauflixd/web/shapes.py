@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from miauflixd.cache.model import Use
 from miauflixd.torrents.model import Source, SourceFile
 
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -49,6 +50,10 @@ class SourceShape(Struct, frozen=True, kw_only=True):
     seeds: int
     known_peers: int
     readers: int
+    pinned: bool
+    """Whether it stays on the disk whatever room is needed."""
+    used_at: Moment | None
+    """When somebody last watched it."""
     main_file: int | None
     """Index of the file that is played when none is named."""
     files: list[FileShape]
@@ -84,8 +89,17 @@ def added(source: Source) -> AddedShape:
     )
 
 
-def shape(source: Source) -> SourceShape:
-    """Return a source as clients see it."""
+class TorrentChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be done with a source; what is left out stays."""
+
+    pinned: bool | UnsetType = UNSET
+    """Keep it on the disk whatever room is needed."""
+    paused: bool | UnsetType = UNSET
+    """Fetch and give nothing until somebody plays it; `false`: fetch all of its main file."""
+
+
+def shape(source: Source, use: Use) -> SourceShape:
+    """Return a source as clients see it, and how it was used."""
     size = source.layout.total_size if source.layout else None
     return SourceShape(
         id=source.id,
@@ -104,6 +118,8 @@ def shape(source: Source) -> SourceShape:
         seeds=source.seeds,
         known_peers=source.known_peers,
         readers=source.readers,
+        pinned=use.pinned,
+        used_at=None if use.used_at is None else use.used_at.astimezone(UTC),
         main_file=_main_file(source),
         files=[_file(one, source.available.get(one.index, UNSET)) for one in _files(source)],
     )

@@ -1,8 +1,8 @@
 """All that can be played by its bytes, out of a swarm or off the web, behind the same words."""
 
 import heapq
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal
 
 from miauflixd.runtime.changes import Changes
@@ -32,6 +32,7 @@ class Everything:
         self._torrents = torrents
         self._web_sources = web_sources
         self._changes = changes
+        self._readings: Callable[[SourceId], None] = lambda _: None
         self._newest: list[Place] = []
         self._newest_of: tuple[Sequence[Place], Sequence[Place]] = ((), ())
         """What `_newest` was made of."""
@@ -79,14 +80,20 @@ class Everything:
         """
         return self._home(source_id).source(source_id)
 
-    def reader(self, source_id: SourceId, file: int | None) -> AbstractAsyncContextManager[Reader]:
+    @asynccontextmanager
+    async def reader(self, source_id: SourceId, file: int | None) -> AsyncIterator[Reader]:
         """Read a file of a source, or its main file, for the length of the block.
 
         Raises:
             NoSourceError: there is no such source or file.
             MiauflixdError: it cannot be read.
         """
-        return self._home(source_id).reader(source_id, file)
+        async with self._home(source_id).reader(source_id, file) as reader:
+            self._readings(source_id)
+            try:
+                yield reader
+            finally:
+                self._readings(source_id)
 
     async def remove(self, source_id: SourceId) -> None:
         """Forget a source and what was downloaded of it.
@@ -95,6 +102,35 @@ class Everything:
             NoSourceError: there is none of this id.
         """
         await self._home(source_id).remove(source_id)
+
+    async def discard(self, source_id: SourceId) -> None:
+        """Delete what was downloaded of a source, and go on knowing it.
+
+        Raises:
+            NoSourceError: there is none of this id.
+            SourceInUseError: somebody reads of it.
+        """
+        await self._home(source_id).discard(source_id)
+
+    async def pause(self, source_id: SourceId) -> None:
+        """Fetch and give nothing more of a source until it is played or resumed; see `Torrents`."""
+        await self._home(source_id).pause(source_id)
+
+    async def resume(self, source_id: SourceId) -> None:
+        """Go on with a source; see `Torrents`."""
+        await self._home(source_id).resume(source_id)
+
+    def knows(self, source_id: SourceId) -> bool:
+        """Return whether there is such a source."""
+        return source_id in self._torrents or source_id in self._web_sources
+
+    def reading(self, source_id: SourceId) -> bool:
+        """Return whether somebody reads of a source now."""
+        return self._home(source_id).is_read(source_id)
+
+    def on_read(self, tell: Callable[[SourceId], None]) -> None:
+        """Have this told whenever somebody begins to read of a source, and when they end."""
+        self._readings = tell
 
     async def preload(self, source_id: SourceId, spans: Sequence[Span], *, rank: int) -> None:
         """Fetch parts of a source's files before anybody plays it; they replace the last ones.

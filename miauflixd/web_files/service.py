@@ -11,7 +11,7 @@ from miauflixd.errors import MiauflixdError
 from miauflixd.runtime.changes import Changes
 from miauflixd.runtime.clock import Clock
 from miauflixd.torrents.downloads import Downloads
-from miauflixd.torrents.model import NoSourceError, Source, SourceId
+from miauflixd.torrents.model import NoSourceError, Source, SourceId, SourceInUseError
 from miauflixd.torrents.preloading import Span
 from miauflixd.torrents.reader import SPAN_MAXIMUM, Reader, SourceFailedError
 from miauflixd.torrents.settings import TorrentsSettings
@@ -271,6 +271,59 @@ class WebSources:
             # A crash before leaves an orphan, which the next start removes.
             await asyncio.to_thread(self._downloads.remove, source_id)
         self._changes.note(source_id)
+
+    async def discard(self, source_id: SourceId) -> None:
+        """Delete what was downloaded of a source, and go on knowing it.
+
+        Raises:
+            NoSourceError: there is none of this id.
+            SourceInUseError: somebody reads of it.
+        """
+        async with self._waking:
+            known = self._find(source_id)
+            self._require_unread(known)
+            for copy in known.copies.values():
+                copy.close()
+            known.copies.clear()
+            self._awake.pop(source_id, None)
+            for index in list(known.files):
+                await self._store.forget_file(source_id, index)
+            known.files.clear()
+            await asyncio.to_thread(self._downloads.remove, source_id)
+        self._changes.note(source_id)
+
+    async def pause(self, source_id: SourceId) -> None:
+        """Fetch nothing more of a source until somebody plays it, or resumes it.
+
+        Raises:
+            NoSourceError: there is none of this id.
+            SourceInUseError: somebody reads of it.
+        """
+        async with self._waking:
+            known = self._find(source_id)
+            self._require_unread(known)
+            for copy in list(known.copies.values()):
+                await self._retire(known, copy)
+        self._changes.note(source_id)
+
+    async def resume(self, source_id: SourceId) -> None:
+        """Be ready to go on with a source's main file; readers and preloads say what is fetched.
+
+        Raises:
+            NoSourceError: there is none of this id.
+            MiauflixdError: its server does not say how long it is.
+        """
+        known = self._find(source_id)
+        await self._met(known, known.main_file())
+
+    def _require_unread(self, known: Known) -> None:
+        if any(copy.readers for copy in known.copies.values()):
+            raise SourceInUseError("Somebody is watching this")
+
+    def is_read(self, source_id: SourceId) -> bool:
+        """Return whether somebody reads of a source now."""
+        known = self._known.get(source_id)
+        return known is not None and any(copy.readers for copy in known.copies.values())
 
     @property
     def readers(self) -> int:

@@ -261,7 +261,7 @@ async def _note_due(
 
 async def measure_idle(folder: Path, filled: Path, results: Results, *, seconds: float) -> None:
     """Measure what it costs to have many sources, and nothing to do."""
-    settings = f'[storage]\nsealing_key = "{_KEY.hex()}"\n'
+    settings = f'[storage]\nencryption = "off"\nsealing_key = "{_KEY.hex()}"\n'
     async with daemon(folder, filled=filled, settings=settings) as process:
         await asyncio.sleep(SETTLING)
         pids = family(process.pid)

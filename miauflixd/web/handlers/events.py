@@ -11,7 +11,7 @@ from miauflixd.auth.model import Role
 from miauflixd.errors import UnauthenticatedError
 from miauflixd.web.authentication import require_still
 from miauflixd.web.happenings import Happening, Sources, Tasks, TheLibrary, TheTunnel
-from miauflixd.web.keys import LIBRARY, LIMITS, TIMETABLE, TORRENTS, TUNNEL
+from miauflixd.web.keys import CACHE, LIBRARY, LIMITS, TIMETABLE, TORRENTS, TUNNEL
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.who import viewer
 
@@ -95,7 +95,9 @@ def _happenings(request: web.Request) -> Sequence[Happening]:
     app = request.app
     who = viewer(request)
     sees_all = who.role is Role.ADMIN
-    of_administrators = (Sources(app[TORRENTS]), Tasks(app[TIMETABLE])) if sees_all else ()
+    of_administrators = (
+        (Sources(app[TORRENTS], app[CACHE]), Tasks(app[TIMETABLE])) if sees_all else ()
+    )
     return (
         *of_administrators,
         TheTunnel(app[TUNNEL], sees_all=sees_all),

@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
+from miauflixd.cache.service import Cache
 from miauflixd.catalogue.providers.provider import Condition
 from miauflixd.keeper.messages import StateName
 from miauflixd.torrents.model import Activity
@@ -43,12 +44,14 @@ def registry(
     timetable: Timetable,
     library: Library,
     images: Images,
+    cache: Cache,
     version: str,
 ) -> CollectorRegistry:
     """Return a registry of our own: the library's global one tells of Python and the process."""
     own = CollectorRegistry()
     own.register(_House(torrents=torrents, tunnel=tunnel, timetable=timetable, version=version))
     own.register(_Shelf(library=library, images=images))
+    own.register(_Kept(cache))
     return own
 
 
@@ -172,6 +175,32 @@ class _Shelf(Collector):
         yield GaugeMetricFamily("miauflixd_artwork_images", "Images on the disk.", figures.images)
         yield GaugeMetricFamily(
             "miauflixd_artwork_bytes", "Bytes that they take there.", figures.used
+        )
+
+
+class _Kept(Collector):
+    """Looks at what is kept of downloads, as it was found last."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        if (shelf := self._cache.latest) is not None:
+            yield GaugeMetricFamily(
+                "miauflixd_downloads_bytes", "Bytes that downloads take on the disk.", shelf.used
+            )
+            yield GaugeMetricFamily(
+                "miauflixd_disk_free_bytes", "Bytes of the disk that are free.", shelf.free
+            )
+        yield GaugeMetricFamily(
+            "miauflixd_downloads_quota_bytes",
+            "Bytes that downloads may take; 0: as many as there is room for.",
+            self._cache.quota,
+        )
+        yield CounterMetricFamily(
+            "miauflixd_evictions",
+            "Downloads that were deleted to make room.",
+            self._cache.evictions,
         )
 
 

@@ -15,11 +15,11 @@ from miauflixd.web.bodies import (
     read_body,
 )
 from miauflixd.web.forms import file_of_form
-from miauflixd.web.keys import LIMITS, TORRENTS
+from miauflixd.web.keys import CACHE, LIMITS, TORRENTS
 from miauflixd.web.paging import Page, PageQuery, page_of_sorted
 from miauflixd.web.ports import Torrents
 from miauflixd.web.routes import Policy, Route
-from miauflixd.web.shapes import AddedShape, NewTorrent, SourceShape, added, shape
+from miauflixd.web.shapes import AddedShape, NewTorrent, SourceShape, TorrentChange, added, shape
 
 
 async def add(request: web.Request) -> web.Response:
@@ -40,25 +40,42 @@ async def add(request: web.Request) -> web.Response:
 
 async def listing(request: web.Request) -> web.Response:
     wanted = query(request.query, PageQuery)
-    torrents = request.app[TORRENTS]
+    torrents, cache = request.app[TORRENTS], request.app[CACHE]
     # Of ten thousand only those on the page are described.
     return answer(
         page_of_sorted(
             torrents.newest_first(),
             wanted,
             key=lambda placed: placed,
-            show=lambda placed: shape(torrents.source(placed[1])),
+            show=lambda placed: shape(torrents.source(placed[1]), cache.use(placed[1])),
         )
     )
 
 
 async def one(request: web.Request) -> web.Response:
-    return answer(shape(request.app[TORRENTS].source(_source_id(request))))
+    return answer(_shape(request, _source_id(request)))
+
+
+async def change(request: web.Request) -> web.Response:
+    source_id, torrents = _source_id(request), request.app[TORRENTS]
+    wanted = await json_body(request, TorrentChange)
+    torrents.source(source_id)
+    if wanted.pinned is not UNSET:
+        await request.app[CACHE].pin(source_id, pinned=wanted.pinned)
+    if wanted.paused is True:
+        await torrents.pause(source_id)
+    elif wanted.paused is False:
+        await torrents.resume(source_id)
+    return answer(_shape(request, source_id))
 
 
 async def remove(request: web.Request) -> web.Response:
     await request.app[TORRENTS].remove(_source_id(request))
     return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _shape(request: web.Request, source_id: SourceId) -> SourceShape:
+    return shape(request.app[TORRENTS].source(source_id), request.app[CACHE].use(source_id))
 
 
 def _source_id(request: web.Request) -> SourceId:
@@ -111,6 +128,22 @@ ROUTES = (
         summary="Show a source as it is now",
         response=SourceShape,
         other=_NO_SOURCE,
+    ),
+    Route(
+        method="PATCH",
+        path="/api/torrents/{source_id}",
+        handler=change,
+        policy=Policy.ADMIN,
+        rate="write",
+        summary="Pin a source to the disk, take it out of its swarm, or bring it back",
+        request=TorrentChange,
+        response=SourceShape,
+        other=_NO_SOURCE
+        | {
+            HTTPStatus.CONFLICT: "Somebody is watching it",
+            HTTPStatus.SERVICE_UNAVAILABLE: _NO_ENGINE,
+            HTTPStatus.GATEWAY_TIMEOUT: _NO_ENGINE,
+        },
     ),
     Route(
         method="DELETE",
