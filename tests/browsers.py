@@ -56,10 +56,19 @@ class Browser:
 
 
 @asynccontextmanager
-async def browser(name: str, address: str, *, page: Path) -> AsyncIterator[Browser]:
-    """Open a page in `chrome` or `firefox` for the length of the block."""
+async def browser(
+    name: str, address: str, *, page: Path, inject: bool = False
+) -> AsyncIterator[Browser]:
+    """Open a page in `chrome` or `firefox` for the length of the block.
+
+    Args:
+        name: which.
+        address: of the page.
+        page: where our own page is.
+        inject: put ours into the one that is there, whatever that allows.
+    """
     process = await asyncio.create_subprocess_exec(
-        *("node", "play.js", name, address),
+        *("node", "play.js", name, address, *(["inject"] if inject else [])),
         cwd=page.parent / "node",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -7,7 +7,7 @@ from math import ceil
 from miauflixd.playback.model import Recipe
 from miauflixd.remuxer.media import Media
 
-SEGMENT = 4.0
+SEGMENT = 2.0
 """Seconds of a segment at least: it starts soon, and a player asks seldom enough."""
 
 _WITHOUT_INDEX = 8.0

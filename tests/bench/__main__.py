@@ -2,11 +2,12 @@
 
 import sys
 
-from tests.bench import api, catalogue, shelf, sources, stream
+from tests.bench import api, catalogue, playback, shelf, sources, stream
 
 _BENCHES = {
     "api": api.main,
     "catalogue": catalogue.main,
+    "playback": playback.main,
     "shelf": shelf.main,
     "sources": sources.main,
     "stream": stream.main,

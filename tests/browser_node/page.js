@@ -86,6 +86,45 @@ async function play(told, { native = false, audio = null } = {}) {
   return { after, errors, ...state() };
 }
 
+// As a person's page does: ask for a playback, and play it. Everything is from the click on.
+async function click(token, wish, magnet = null) {
+  const began = performance.now();
+  const ask = async (path, body) => {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  };
+  if (magnet !== null) wish = { ...wish, source_id: (await ask("/api/torrents", { magnet })).source_id };
+  const told = await ask("/api/playback", wish);
+  const asked = performance.now() - began;
+  const { after, ...found } = await play(told);
+  return { ...found, id: told.id, source_id: told.source.id, method: told.method, asked, after: asked + after };
+}
+
+// Watch on for so many seconds of the clock; how often and how long it stood still on the way.
+async function watch(seconds) {
+  const video = document.querySelector("video");
+  const began = performance.now();
+  const from = video.currentTime;
+  let still = 0;
+  let waits = 0;
+  let waiting = null;
+  video.addEventListener("waiting", () => {
+    waits += 1;
+    waiting ??= performance.now();
+  });
+  video.addEventListener("playing", () => {
+    if (waiting !== null) still += performance.now() - waiting;
+    waiting = null;
+  });
+  await rest(1000 * seconds);
+  return { waits, still, watched: video.currentTime - from, took: (performance.now() - began) / 1000 };
+}
+
 async function seek(position) {
   const video = document.querySelector("video");
   const began = performance.now();
@@ -96,6 +135,20 @@ async function seek(position) {
   const after = await Promise.race([done, rest(30000).then(() => null)]);
   await reached(position + 1);
   return { after, ...state() };
+}
+
+// Seek to a part of the film, 0 to 1, or to the first one behind it that is not here yet.
+async function jump(part) {
+  const video = document.querySelector("video");
+  const here = (position) => {
+    for (let n = 0; n < video.buffered.length; n += 1)
+      if (video.buffered.start(n) - 4 <= position && position < video.buffered.end(n) + 12) return true;
+    return false;
+  };
+  let position = part * video.duration;
+  for (let tries = 0; tries < 40 && here(position); tries += 1)
+    position = (position + 7) % (0.95 * video.duration);
+  return { to: position, ...(await seek(position)) };
 }
 
 async function reached(position) {

@@ -4,7 +4,7 @@ const readline = require("node:readline");
 const puppeteer = require("puppeteer-core");
 
 const PROGRAMS = { chrome: "/usr/bin/chromium", firefox: "/usr/bin/firefox-esr" };
-const [, , name, address] = process.argv;
+const [, , name, address, into] = process.argv;
 
 (async () => {
   const browser = await puppeteer.launch({
@@ -37,12 +37,20 @@ const [, , name, address] = process.argv;
     },
   });
   const page = await browser.newPage();
-  await page.goto(address);
+  const open = async () => {
+    await page.goto(address);
+    if (into !== "inject") return;
+    // Into a page of somebody else's, as far as its server goes.
+    await page.evaluate(() => document.body.replaceChildren(document.createElement("video")));
+    for (const path of ["../page/hls.min.js", "../page/page.js"]) await page.addScriptTag({ path });
+  };
+  await page.setBypassCSP(into === "inject");
+  await open();
   console.log(JSON.stringify("ready"));
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const [what, ...args] = JSON.parse(line);
     if (what === "end") break;
-    if (what === "fresh") await page.goto(address);
+    if (what === "fresh") await open();
     const found =
       what === "fresh"
         ? null
