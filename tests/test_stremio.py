@@ -1,9 +1,11 @@
 """The Stremio add-on, and playlists with addresses that stay."""
 
 import asyncio
+import io
 import json
 import shutil
 import subprocess
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -187,3 +189,21 @@ async def _run(command: list[str], *, cwd: Path) -> Any:
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     return json.loads(output)
+
+
+async def test_ones_own_titles_are_a_library_for_kodi_and_jellyfin(web, films):
+    playlist = await key(web, "playlist")
+    ben = (await web.household.accounts.all())[1]
+    token = await web.token_of(ben)
+    report = {"position": 600.0, "duration": 5400.0, "state": "paused"}
+    await web.ask("PUT", f"/api/progress/{films[1]}", report, token=token)
+    async with web.session.get(f"{web.url}/playlist/{playlist}.zip") as answer:
+        assert answer.status == 200
+        packed = zipfile.ZipFile(io.BytesIO(await answer.read()))
+    place = "Movies/Small & Fast 100% Dog (2020) [tmdbid-2]/Small & Fast 100% Dog (2020) [tmdbid-2]"
+    assert sorted(packed.namelist()) == [f"{place}.nfo", f"{place}.strm"]
+    link = packed.read(f"{place}.strm").decode()
+    assert link == f"{web.url}/play/{playlist}/{films[1]}\n"
+    nfo = ET.fromstring(packed.read(f"{place}.nfo"))
+    assert (nfo.tag, nfo.findtext("title")) == ("movie", "Small & Fast / 100% Dog")
+    assert nfo.findtext("uniqueid[@type='tmdb']") == "2"

@@ -1,11 +1,13 @@
 """All of playback together, as the rest of the house sees it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
 from miauflixd.database.database import Database
+from miauflixd.playback.encoders import Encoders
 from miauflixd.playback.media_files import MediaFiles
 from miauflixd.playback.media_store import MediaStore
 from miauflixd.playback.playback_store import PlaybackStore
@@ -17,9 +19,6 @@ from miauflixd.runtime.clock import Clock
 from miauflixd.runtime.services import running
 from miauflixd.torrents.model import SourceId
 from miauflixd.vault.sealing import Sealer
-
-_ENCODER = "libx264"
-"""The only encoder of video so far: the processor itself, where the operator wants that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +64,8 @@ class Cinema:
                     store=MediaStore(database=database, sealer=sealer),
                 )
             )
+            encoders = Encoders(software=settings.software_encoding)
+            await stack.enter_async_context(_finding(encoders))
             playbacks = Playbacks(
                 settings=settings,
                 sources=sources,
@@ -73,7 +74,7 @@ class Cinema:
                 media=media,
                 store=PlaybackStore(database=database, sealer=sealer),
                 clock=clock,
-                encoder=lambda: _ENCODER if settings.software_encoding else None,
+                encoder=lambda: encoders.best,
                 prepare=prepare,
                 watched=watched,
             )
@@ -83,3 +84,14 @@ class Cinema:
                 media=media,
                 subtitles=Subtitles(media=media, sources=waiting),
             )
+
+
+@asynccontextmanager
+async def _finding(encoders: Encoders) -> AsyncIterator[None]:
+    """Find out beside the block, which is not held up."""
+    async with asyncio.TaskGroup() as group:
+        finding = group.create_task(encoders.find(), name="encoders")
+        try:
+            yield
+        finally:
+            finding.cancel()

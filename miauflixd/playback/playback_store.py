@@ -1,6 +1,7 @@
 """What is being played, in the database."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +25,8 @@ class Record(Struct, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
     recipe: Recipe | None
     began_at: datetime
+    wish: Any = None
+    """What was wanted, so that another source can be found for it."""
 
 
 class PlaybackStore:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from msgspec import ValidationError, convert, to_builtins
+
 from miauflixd.auth.model import UserId
 from miauflixd.catalogue.model import TitleId
 from miauflixd.errors import MiauflixdError, NotFoundError, TimedOutError
@@ -143,7 +145,7 @@ class Playback:
     """Why this source, and what was wrong with others; for people."""
     ready: Ready | None = None
     wish: Wish | None = None
-    """`None` after the daemon was started anew: its source is not swapped any more."""
+    """`None`: there is no other source to go on with."""
     position: float = 0.0
     """Seconds, as last reported."""
     swaps: int = 0
@@ -399,15 +401,16 @@ class Playbacks:
         against: Sequence[str],
     ) -> Playback:
         preference = wish.preference
+        original = preference.original_language if ready is None else ready.original_language
         decision = decide(
             media,
             wish.client,
             audio=wish.audio,
             languages=preference.languages,
-            original_language=preference.original_language,
+            original_language=original,
             failed=wish.failed,
             encoder=self._encoder(),
-            encoding_allowed=self._settings.software_encoding,
+            encoding_allowed=self._settings.software_encoding or self._encoder() is not None,
             max_height=preference.max_height,
         )
         playback = self._new(wish, source_id, file, decision)
@@ -514,6 +517,7 @@ class Playbacks:
             reasons=decision.reasons,
             recipe=decision.recipe,
             began_at=playback.began_at,
+            wish=None if playback.wish is None else to_builtins(playback.wish),
         )
         await self._store.put(playback.id, record, at=self._clock())
 
@@ -537,6 +541,9 @@ class Playbacks:
             ),
             media=None,
             began_at=record.began_at,
+            wish=_wish_of(record),
+            used_at=asyncio.get_running_loop().time(),
+            wrong_before=self._wrong(SourceId(record.source_id)),
         )
         return self._all.setdefault(playback_id, playback)
 
@@ -548,3 +555,13 @@ class Playbacks:
             if now - playback.used_at > lifetime:
                 await self.end(playback)
         await self._store.forget(before=self._clock() - 4 * LIFETIME)
+
+
+def _wish_of(record: Record) -> Wish | None:
+    """Return what somebody wanted, if that still means what it did in an earlier version."""
+    if record.wish is None:
+        return None
+    try:
+        return convert(record.wish, Wish)
+    except ValidationError:
+        return None

@@ -94,6 +94,15 @@ class Subtitles:
         packets = await self._media.subtitles(source_id, file, track=index, start=start, stop=stop)
         return ass_file(track, packets)
 
+    async def attachment(self, source_id: SourceId, file: int, index: int) -> bytes:
+        """Return a file within the film, such as a font.
+
+        Raises:
+            NoTrackError: there is none.
+            MiauflixdError: it does not come.
+        """
+        return await self._media.attachment(source_id, file, index)
+
     async def _track(self, source_id: SourceId, file: int, index: int) -> SubtitleTrack:
         media = await self._media.probe(source_id, file)
         for track in media.subtitles:

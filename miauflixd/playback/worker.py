@@ -34,11 +34,16 @@ from miauflixd.remuxer.messages import (
     Ready,
     Stop,
     Texts,
+    Tried,
+    Try,
     Want,
 )
 from miauflixd.runtime import children
 from miauflixd.runtime.messages import Channel, ChannelClosedError
 from miauflixd.torrents.reader import Span
+
+_TRY_WITHIN = 30.0
+"""Seconds for an encoder to show what it can do; one that takes as long is of no use."""
 
 _START_WITHIN = 20.0
 """Seconds for a worker to come up on a busy Raspberry Pi."""
@@ -161,6 +166,20 @@ class Worker:
                 if isinstance(answer, Attached):
                     return answer.data
         raise WorkerDiedError("The process that opens films said nothing")
+
+    async def tries(self, encoder: str) -> float | None:
+        """Return how many times as fast as it is watched an encoder works here; `None`: not at all.
+
+        Raises:
+            WorkerDiedError: the process has ended, as a driver may have it.
+        """
+        self._channel.send(Try(encoder=encoder))
+        try:
+            async with asyncio.timeout(_TRY_WITHIN):
+                answer = await self._channel.receive()
+        except (TimeoutError, ChannelClosedError, msgspec.DecodeError) as error:
+            raise WorkerDiedError("The process that tries an encoder has ended") from error
+        return answer.pace if isinstance(answer, Tried) else None
 
     def kill(self) -> None:
         """End it at once."""

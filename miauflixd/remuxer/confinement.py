@@ -5,15 +5,18 @@ What it keeps is what it was given: one end of a socket pair and, through that, 
 
 import ctypes
 import os
+import re
 import resource
 import signal
 import struct
+from pathlib import Path
 
 _SET_PDEATHSIG = 1
 _SET_NO_NEW_PRIVS = 38
 """Options of prctl(2)."""
 
 _CREATE_RULESET = 444
+_ADD_RULE = 445
 _RESTRICT_SELF = 446
 """Numbers of Landlock's system calls on every architecture (landlock(7))."""
 
@@ -43,8 +46,21 @@ def settle() -> None:
     os.nice(_NICE)
 
 
+_PATH_BENEATH = 1
+"""The type of a rule, linux/landlock.h."""
+
+_WRITE_FILE, _READ_FILE, _READ_DIR, _IOCTL_DEVICE = 1 << 1, 1 << 2, 1 << 3, 1 << 15
+
+_DEVICES = "/dev"
+_ENCODERS = re.compile(r"video[0-9]+")
+"""Devices that encode video, Video4Linux' memory-to-memory ones among them."""
+
+
 def shut_in() -> bool:
-    """Give up every file and TCP for good, and return whether this kernel can (Linux 5.13)."""
+    """Give up every file and TCP for good, and return whether this kernel can (Linux 5.13).
+
+    But for what encodes pictures in hardware, where this machine has it.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION)
     if version < 1:
@@ -57,6 +73,30 @@ def shut_in() -> bool:
     if rules < 0:
         return False
     try:
+        _keep_devices(libc, rules, handled=(1 << rights) - 1)
         return bool(libc.syscall(_RESTRICT_SELF, rules, 0) == 0)
     finally:
         os.close(rules)
+
+
+def _keep_devices(libc: ctypes.CDLL, rules: int, *, handled: int) -> None:
+    try:
+        names = [one.name for one in Path(_DEVICES).iterdir() if _ENCODERS.fullmatch(one.name)]
+    except OSError:
+        return
+    if not names:
+        return
+    # FFmpeg looks for them by listing the folder.
+    _allow(libc, rules, _DEVICES, _READ_DIR & handled)
+    for name in names:
+        rights = (_WRITE_FILE | _READ_FILE | _IOCTL_DEVICE) & handled
+        _allow(libc, rules, f"{_DEVICES}/{name}", rights)
+
+
+def _allow(libc: ctypes.CDLL, rules: int, path: str, rights: int) -> None:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        rule = struct.pack("=Qi", rights, descriptor)
+        libc.syscall(_ADD_RULE, rules, _PATH_BENEATH, rule, 0)
+    finally:
+        os.close(descriptor)

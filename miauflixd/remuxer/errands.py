@@ -8,6 +8,7 @@ import av
 from av.container import InputContainer
 from av.stream import AttachmentStream
 
+from miauflixd.remuxer import trial
 from miauflixd.remuxer.conversation import Conversation, HouseGoneError, StoppedError
 from miauflixd.remuxer.media import SubtitlePacket
 from miauflixd.remuxer.messages import (
@@ -23,6 +24,8 @@ from miauflixd.remuxer.messages import (
     Question,
     Read,
     Texts,
+    Tried,
+    Try,
 )
 from miauflixd.remuxer.probing import media_of, start_of
 from miauflixd.remuxer.segmenting import NothingToShowError, Segments, text_packet
@@ -65,6 +68,8 @@ class Errands:
                 self._try(lambda: self._make(question))
             case Read():
                 self._try(lambda: self._read(question))
+            case Try(encoder=encoder):
+                self._house.say(Tried(pace=trial.pace(encoder)))
             case Attach():
                 self._try(lambda: self._attach(question))
             case _:

@@ -68,6 +68,13 @@ class Attach(Struct, frozen=True, kw_only=True, tag="attach"):
     index: int
 
 
+class Try(Struct, frozen=True, kw_only=True, tag="try"):
+    """Encode some pictures, without any file: `Tried`."""
+
+    encoder: str
+    """FFmpeg's name."""
+
+
 class Have(Struct, frozen=True, kw_only=True, tag="have"):
     """Answers `Want`: bytes up to but not with `stop` may be read, from the place asked for.
 
@@ -85,7 +92,7 @@ class Stop(Struct, frozen=True, kw_only=True, tag="stop"):
     """Answers anything: the errand is over. `Finished` follows."""
 
 
-Question: TypeAlias = Open | Probe | Make | Read | Attach | Have | GoOn | Stop
+Question: TypeAlias = Open | Probe | Make | Read | Attach | Try | Have | GoOn | Stop
 QUESTIONS = msgspec.msgpack.Decoder(Question)
 
 
@@ -135,6 +142,13 @@ class Attached(Struct, frozen=True, kw_only=True, tag="attached"):
     data: bytes
 
 
+class Tried(Struct, frozen=True, kw_only=True, tag="tried"):
+    """How an encoder did."""
+
+    pace: float | None
+    """How many times as fast as it is watched; `None`: it does not work here."""
+
+
 class Finished(Struct, frozen=True, kw_only=True, tag="finished"):
     """The errand is over; the next one may come."""
 
@@ -146,5 +160,5 @@ class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
     """In FFmpeg's words, without names."""
 
 
-Answer: TypeAlias = Ready | Want | Probed | Made | Texts | Attached | Finished | Failed
+Answer: TypeAlias = Ready | Want | Probed | Made | Texts | Attached | Tried | Finished | Failed
 ANSWERS = msgspec.msgpack.Decoder(Answer)

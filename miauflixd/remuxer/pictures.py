@@ -89,17 +89,10 @@ class Encode:
     def add_to(self, output: Any) -> VideoStream:
         """See `Pictures`."""
         rate = self._stream.average_rate or Fraction(25)
-        options = {"preset": "veryfast", "forced-idr": "1", "sc_threshold": "0"}
-        if self._how.encoder != "libx264":
-            options = {}
-        made: VideoStream = output.add_stream(self._how.encoder, rate=rate, options=options)
-        made.width, made.height, made.pix_fmt = self._width, self._height, "yuv420p"
-        made.bit_rate = next(
-            rate for lines, rate in _BIT_RATES.items() if lines <= max(self._height, 480)
+        self._encoder = encoded_stream(
+            output, self._how.encoder, rate=rate, width=self._width, height=self._height
         )
-        made.codec_context.time_base = Fraction(1, TICKS)
-        made.time_base = Fraction(1, TICKS)
-        self._encoder = made
+        made: VideoStream = self._encoder
         return made
 
     def packets(self, packet: Any) -> Iterator[Any]:
@@ -131,3 +124,26 @@ class Encode:
         even.pts = round((at + self._start) * TICKS)
         even.time_base = Fraction(1, TICKS)
         yield from self._encoder.encode(even)
+
+
+def encoded_stream(
+    output: Any, encoder: str, *, rate: Fraction, width: int, height: int
+) -> VideoStream:
+    """Return a stream of an output whose pictures are encoded as H.264.
+
+    Args:
+        output: an `av` container.
+        encoder: FFmpeg's name of it.
+        rate: pictures per second.
+        width: pixels, even.
+        height: lines, even.
+    """
+    options = {"preset": "veryfast", "forced-idr": "1", "sc_threshold": "0"}
+    made: VideoStream = output.add_stream(
+        encoder, rate=rate, options=options if encoder == "libx264" else {}
+    )
+    made.width, made.height, made.pix_fmt = width, height, "yuv420p"
+    made.bit_rate = next(rate for lines, rate in _BIT_RATES.items() if lines <= max(height, 480))
+    made.codec_context.time_base = Fraction(1, TICKS)
+    made.time_base = Fraction(1, TICKS)
+    return made

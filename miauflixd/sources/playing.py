@@ -57,6 +57,8 @@ class Ready:
     plays: Plays
     reasons: tuple[str, ...]
     """Why this one, and what was wrong with those that were tried before."""
+    original_language: str | None = None
+    """In which the title was made, BCP 47."""
 
 
 class Playing:
@@ -186,6 +188,7 @@ class Playing:
             release=chosen.release,
             plays=chosen.plays,
             reasons=(*chosen.reasons, *dict.fromkeys(attempt.against)),
+            original_language=await self._sources.original_language(attempt.title_id),
         )
 
 

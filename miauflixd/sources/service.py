@@ -220,6 +220,14 @@ class Sources:
 
     # --- choosing ---------------------------------------------------------------------------------
 
+    async def original_language(self, title_id: TitleId) -> str | None:
+        """Return the language in which a title was made, BCP 47; `None`: nobody says.
+
+        Raises:
+            NoTitleError: there is no such title.
+        """
+        return (await self._title(title_id)).original_language or None
+
     async def of_title(
         self, title_id: TitleId, preference: Preference, *, audience: Audience
     ) -> TitleSources:

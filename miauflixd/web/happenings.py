@@ -4,16 +4,20 @@ An event is made when it is asked for, and not when something happens: who reads
 of them, and nothing waits for them here but the ids of what has changed.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from miauflixd.auth.model import UserId
 from miauflixd.cache.service import Cache
+from miauflixd.playback.model import PlaybackId
+from miauflixd.playback.service import Playback, Playbacks
 from miauflixd.torrents.model import NoSourceError, SourceId
 from miauflixd.tunnel.model import TunnelView
+from miauflixd.web.playback_shapes import EndedShape
 from miauflixd.web.ports import Library, Timetable, Torrents, Tunnel
 from miauflixd.web.shapes import RemovedShape, shape
 from miauflixd.web.task_shapes import task_shape
@@ -101,6 +105,37 @@ class Tasks:
         """Yield a task whenever it changed."""
         async with self._timetable.changes() as changed:
             yield (event("task", task_shape(self._timetable.task(name))) async for name in changed)
+
+
+class ThePlaybacks:
+    """What one plays; for administrators, what everybody does."""
+
+    def __init__(
+        self, playbacks: Playbacks, *, user_id: UserId | None, show: Callable[[Playback], Struct]
+    ) -> None:
+        self._playbacks = playbacks
+        self._user_id = user_id
+        self._show = show
+
+    def now(self) -> Iterator[bytes]:
+        """Return all of them."""
+        for playback in self._playbacks.of(self._user_id):
+            yield from self._events(playback.id)
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield a playback when it begins, and when another source is played, or that it ended."""
+        async with self._playbacks.changes() as changed:
+            yield (one async for playback_id in changed for one in self._events(playback_id))
+
+    def _events(self, playback_id: PlaybackId) -> Iterator[bytes]:
+        found = [one for one in self._playbacks.of(None) if one.id == playback_id]
+        if not found:
+            # An id tells nobody anything who does not play it.
+            yield event("playback", EndedShape(id=playback_id))
+        elif self._user_id in (None, found[0].user_id):
+            with suppress(NoSourceError):  # it was removed this moment
+                yield event("playback", self._show(found[0]))
 
 
 class TheTunnel:

@@ -1,5 +1,6 @@
 """Keys for programs, in JSON."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -44,6 +45,8 @@ class CreatedKeyShape(Struct, frozen=True, kw_only=True):
     purpose: KeyPurpose
     name: str
     created_at: datetime
+    addresses: dict[str, str]
+    """What it opens, ready to be typed or shown as a code: `stremio`, `m3u`, `xspf`, `kodi`."""
 
 
 def key_shape(key: PurposeKey) -> KeyShape:
@@ -58,8 +61,19 @@ def key_shape(key: PurposeKey) -> KeyShape:
     )
 
 
-def created_key(text: str, key: PurposeKey) -> CreatedKeyShape:
-    """Return a key that was just made."""
+_ADDRESSES: Mapping[KeyPurpose, Mapping[str, str]] = {
+    "stremio": {"stremio": "/stremio/{}/manifest.json"},
+    "playlist": {
+        "m3u": "/playlist/{}.m3u8",
+        "xspf": "/playlist/{}.xspf",
+        "kodi": "/playlist/{}.zip",
+    },
+    "metrics": {},  # it belongs into a header
+}
+
+
+def created_key(text: str, key: PurposeKey, *, base: str) -> CreatedKeyShape:
+    """Return a key that was just made, and what it opens at this machine's address."""
     return CreatedKeyShape(
         key=text,
         id=key.id,
@@ -67,4 +81,7 @@ def created_key(text: str, key: PurposeKey) -> CreatedKeyShape:
         purpose=key.purpose,
         name=key.name,
         created_at=key.created_at.astimezone(UTC),
+        addresses={
+            name: base + path.format(text) for name, path in _ADDRESSES[key.purpose].items()
+        },
     )

@@ -8,8 +8,10 @@ from msgspec import Meta, Struct
 
 from miauflixd.playback.client import ANYTHING, Capabilities
 from miauflixd.playback.model import Method, Reason
+from miauflixd.playback.service import Playback
 from miauflixd.sources.ranking import BROWSER, Client, Plays
 from miauflixd.sources.release_model import AudioCodec, VideoCodec
+from miauflixd.web.ports import Torrents
 
 _Word = Annotated[str, Meta(max_length=32)]
 _Words = Annotated[list[_Word], Meta(max_length=64)]
@@ -107,6 +109,16 @@ class NextShape(Struct, frozen=True, kw_only=True):
     title_id: str
 
 
+class AttachmentShape(Struct, frozen=True, kw_only=True):
+    """A file within the film, such as a font for its subtitles."""
+
+    index: int
+    name: str
+    media_type: str | None
+    size: int
+    url: str
+
+
 class PlaybackShape(Struct, frozen=True, kw_only=True):
     """Where to get it."""
 
@@ -134,11 +146,20 @@ class PlaybackShape(Struct, frozen=True, kw_only=True):
     """The track that is heard."""
     subtitles: list[SubtitleShape]
     chapters: list[ChapterShape]
+    attachments: list[AttachmentShape]
+    """Fonts that the film brings, for clients that draw ASS."""
     next: NextShape | None
     resume_at: float
     """Seconds from the beginning."""
     expires_at: datetime
     """Six hours from now; being used puts it off."""
+
+
+class EndedShape(Struct, frozen=True, kw_only=True):
+    """A playback that is over."""
+
+    id: str
+    ended: bool = True
 
 
 class BufferedShape(Struct, frozen=True, kw_only=True):
@@ -226,3 +247,55 @@ def client_of(report: ClientReport | None) -> Client:
 def _known(kind: type[E], said: Iterable[str]) -> frozenset[E]:
     words = {word.lower() for word in said}
     return frozenset(one for one in kind if one.value in words)
+
+
+def playing_shape(torrents: Torrents, playback: Playback) -> PlayingShape:
+    """Return how it goes with what is played.
+
+    Raises:
+        NoSourceError: its source was removed.
+    """
+    source = torrents.source(playback.source_id)
+    layout = source.layout
+    size = 0 if layout is None else layout.file(playback.file_index).size
+    media, condition = playback.media, source.condition
+    return PlayingShape(
+        id=playback.id,
+        user_id=playback.user_id,
+        title_id=None if playback.title_id is None else str(playback.title_id),
+        source=played_shape(playback),
+        name=source.name,
+        method=playback.decision.method,
+        obstacles=list(playback.decision.reasons),
+        reasons=list(playback.why),
+        began_at=playback.began_at,
+        position=playback.position,
+        duration=None if media is None else media.duration,
+        state=condition.activity.value,
+        since=condition.since,
+        reason=condition.reason,
+        next=condition.next,
+        buffered=[
+            BufferedShape(start=start / size, stop=stop / size)
+            for start, stop in source.available.get(playback.file_index, ())
+            if size
+        ],
+        peers=source.peers,
+        download_rate=source.download_rate,
+        stalls=playback.stalls,
+        stalled=round(playback.stalled, 1),
+        swaps=playback.swaps,
+    )
+
+
+def played_shape(playback: Playback) -> PlayedSource:
+    """Return what is read."""
+    ready = playback.ready
+    quality = None if ready is None else ready.release.quality
+    return PlayedSource(
+        id=playback.source_id,
+        file_index=playback.file_index,
+        listing_id=playback.listing_id,
+        quality=None if quality is None else quality.value,
+        plays=playback.decision.method,
+    )

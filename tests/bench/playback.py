@@ -2,13 +2,13 @@
 
 import argparse
 import asyncio
+import os
 import random
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ _GLANCE = 20
 
 _SEEKS = 4
 """Of one and the same film; later ones would find too much of it."""
+
+_AAC, _AC3 = ("-c:a", "aac"), ("-c:a", "ac3")
 
 _CLIENT = {"containers": ["mp4", "mkv"], "video": ["h264"], "audio": ["aac"], "hls": True}
 _ONLY_MP4 = _CLIENT | {"containers": ["mp4"]}
@@ -173,15 +175,17 @@ async def seeks(scene: Scene, method: str, results: Results, runs: int) -> None:
         await scene.forget(found["source_id"])
 
 
-async def share(scene: Scene, key: str, results: Results, seconds: int) -> None:
-    """Note what the worker takes of a core while somebody watches."""
+async def share(scene: Scene, key: str, results: Results) -> None:
+    """Note what is taken of a core while somebody watches: by workers, from first to last."""
+    daemon = scene.home.pid
+    before = _children_seconds(daemon)
     found = await scene.click(_ONLY_MP4)
-    await scene.watch(2 * _GLANCE)  # until there is a buffer, and all goes at the film's pace
-    workers = _workers(scene.home.pid)
-    before, began = cpu_seconds(workers), time.monotonic()
-    await scene.watch(seconds)
-    used = cpu_seconds(workers) - before
-    results.note(key, 100 * used / (time.monotonic() - began))
+    watched = 0
+    # One that has made all of the film ends.
+    while _workers(daemon) and watched < found["duration"]:
+        await scene.watch(_GLANCE)
+        watched += _GLANCE
+    results.note(key, 100 * (_children_seconds(daemon) - before) / found["duration"])
     await scene.forget(found["source_id"])
 
 
@@ -202,49 +206,78 @@ async def stalls(of: Sequence[Scene], key: str, results: Results, seconds: int) 
 
 def _workers(daemon: int) -> list[int]:
     """Return the processes that take films apart."""
-    return [
-        pid
-        for pid in family(daemon)
-        if b"miauflixd.remuxer" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    found = []
+    for pid in family(daemon):
+        with suppress(OSError):  # it has just ended
+            if b"miauflixd.remuxer" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def _children_seconds(daemon: int) -> float:
+    """Return what workers have used, those that have ended too, proc(5)."""
+    fields = Path(f"/proc/{daemon}/stat").read_text().rpartition(")")[2].split()
+    ended = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    return ended + cpu_seconds(_workers(daemon))
 
 
 async def measure(options: argparse.Namespace, results: Results) -> None:
-    """Measure all of it."""
+    """Measure all of it, or the parts that somebody wants."""
     with tempfile.TemporaryDirectory(prefix="miauflix-bench-") as name:
         folder = Path(name)
         films = options.films or folder / "films"
         films.mkdir(exist_ok=True)
         page = packages(folder / "node")
-        aac, ac3 = ("-c:a", "aac"), ("-c:a", "ac3")
-        direct = film(films, "direct.mp4", 300, *aac)
-        remux = film(films, "remux.mkv", 300, *ac3)
-        async with scenes([direct, remux], folder / "1", page, rate=12 * _MB) as of:
-            for scene, method in zip(of, ("direct", "remux"), strict=True):
-                await clicks(scene, method, results, options.runs)
-                await seeks(scene, method, results, 2 * options.runs)
-        if options.quick:
-            return
-        copied = film(films, "copied.mkv", 240, *aac)
-        encoded = film(films, "encoded.mkv", 240, *ac3)
-        async with scenes([copied, encoded], folder / "2", page, rate=12 * _MB) as of:
-            await share(of[0], "copy_share", results, 60)
-            await share(of[1], "sound_share", results, 60)
-        others = [film(films, f"film{n}.mkv", 120 + n, *ac3) for n in range(3)]
-        async with scenes(others, folder / "3", page, rate=12 * _MB, browsers=3) as of:
-            await stalls(of, "three_waits", results, 90)
-        if options.long:
-            long = film(films, "long.mkv", options.long + 30, *ac3)
-            async with scenes([long], folder / "4", page, rate=int(1.5 * _BITRATE / 8)) as of:
-                await stalls(of, "stall_waits", results, options.long)
+        for part in options.parts:
+            (folder / part).mkdir()
+            await _PARTS[part](options, results, films, folder / part, page)
+
+
+async def _starts(
+    options: argparse.Namespace, results: Results, films: Path, folder: Path, page: Path
+) -> None:
+    direct = film(films, "direct.mp4", 300, *_AAC)
+    remux = film(films, "remux.mkv", 300, *_AC3)
+    async with scenes([direct, remux], folder, page, rate=12 * _MB) as of:
+        for scene, method in zip(of, ("direct", "remux"), strict=True):
+            await clicks(scene, method, results, options.runs)
+            await seeks(scene, method, results, 2 * options.runs)
+
+
+async def _shares(
+    _options: argparse.Namespace, results: Results, films: Path, folder: Path, page: Path
+) -> None:
+    both = [film(films, "copied.mkv", 240, *_AAC), film(films, "encoded.mkv", 240, *_AC3)]
+    async with scenes(both, folder, page, rate=12 * _MB) as of:
+        await share(of[0], "copy_share", results)
+        await share(of[1], "sound_share", results)
+
+
+async def _three(
+    _options: argparse.Namespace, results: Results, films: Path, folder: Path, page: Path
+) -> None:
+    others = [film(films, f"film{n}.mkv", 120 + n, *_AC3) for n in range(3)]
+    async with scenes(others, folder, page, rate=12 * _MB, browsers=3) as of:
+        await stalls(of, "three_waits", results, 90)
+
+
+async def _long(
+    options: argparse.Namespace, results: Results, films: Path, folder: Path, page: Path
+) -> None:
+    long = film(films, f"long{options.long}.mkv", options.long + 30, *_AC3)
+    async with scenes([long], folder, page, rate=int(1.5 * _BITRATE / 8)) as of:
+        await stalls(of, "stall_waits", results, options.long)
+
+
+_PARTS = {"starts": _starts, "shares": _shares, "three": _three, "long": _long}
 
 
 def main(words: list[str]) -> None:
     """Measure, print JSON to standard output (or a file) and a table to standard error."""
     parser = argparse.ArgumentParser(prog="scripts/bench playback", description=__doc__)
     parser.add_argument("--runs", type=int, default=7, help="of each measurement")
-    parser.add_argument("--long", type=int, default=0, help="seconds to watch on a slow swarm")
-    parser.add_argument("--quick", action="store_true", help="only clicks and seeks")
+    parser.add_argument("--long", type=int, default=600, help="seconds to watch on a slow swarm")
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=[*_PARTS], help="not all")
     parser.add_argument("--films", type=Path, help="keep the films here")
     parser.add_argument("--json", type=Path, default=None, help="write the JSON there")
     arguments = parser.parse_args(words)

@@ -7,11 +7,19 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from miauflixd.auth.model import Role
+from miauflixd.auth.model import Role, Viewer
 from miauflixd.errors import UnauthenticatedError
 from miauflixd.web.authentication import require_still
-from miauflixd.web.happenings import Happening, Sources, Tasks, TheLibrary, TheTunnel
-from miauflixd.web.keys import CACHE, LIBRARY, LIMITS, TIMETABLE, TORRENTS, TUNNEL
+from miauflixd.web.happenings import (
+    Happening,
+    Sources,
+    Tasks,
+    TheLibrary,
+    ThePlaybacks,
+    TheTunnel,
+)
+from miauflixd.web.keys import CACHE, LIBRARY, LIMITS, PLAYBACKS, TIMETABLE, TORRENTS, TUNNEL
+from miauflixd.web.playback_shapes import playing_shape
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.who import viewer
 
@@ -100,8 +108,21 @@ def _happenings(request: web.Request) -> Sequence[Happening]:
     )
     return (
         *of_administrators,
+        *_playbacks(app, who),
         TheTunnel(app[TUNNEL], sees_all=sees_all),
         TheLibrary(app[LIBRARY], user_id=who.user_id),
+    )
+
+
+def _playbacks(app: web.Application, who: Viewer) -> Sequence[Happening]:
+    if who.user_id is None and who.role is not Role.ADMIN:
+        return ()
+    user_id = None if who.role is Role.ADMIN else who.user_id
+    torrents = app[TORRENTS]
+    return (
+        ThePlaybacks(
+            app[PLAYBACKS], user_id=user_id, show=lambda one: playing_shape(torrents, one)
+        ),
     )
 
 

@@ -174,6 +174,15 @@ async def raw_subtitles(request: web.Request) -> web.Response:
     return web.Response(text=text, content_type="text/x-ssa", headers=_PRIVATE)
 
 
+async def attachment(request: web.Request) -> web.Response:
+    source_id, wanted = SourceId(request.match_info["source_id"]), query(request.query, StreamQuery)
+    _, file = _layout(request, source_id, wanted.file)
+    data = await request.app[SUBTITLES].attachment(source_id, file, _number(request, "index"))
+    # Never as what a stranger's file says that it is: a page must not run it.
+    headers = _PRIVATE | {hdrs.CONTENT_DISPOSITION: "attachment"}
+    return web.Response(body=data, content_type="application/octet-stream", headers=headers)
+
+
 async def playlist_m3u(request: web.Request) -> web.Response:
     entry = await _entry(request)
     return web.Response(text=m3u([entry]), content_type="audio/x-mpegurl", headers=_PRIVATE)
@@ -336,6 +345,13 @@ ROUTES = (
         "Send a part of ASS subtitles for clients that draw them",
         "text/x-ssa",
         takes=SubtitleQuery,
+    ),
+    _route(
+        "/api/stream/{source_id}/attachments/{index}",
+        attachment,
+        "Send a file within the film, such as a font for its subtitles",
+        "application/octet-stream",
+        takes=StreamQuery,
     ),
     _route(
         "/api/playback/{playback_id}/playlist.m3u8",

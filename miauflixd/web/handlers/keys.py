@@ -8,6 +8,7 @@ from msgspec import UNSET
 from miauflixd.auth.key_store import PurposeKey
 from miauflixd.auth.model import KeyId, UserId
 from miauflixd.errors import ForbiddenError
+from miauflixd.web.addresses import base_url
 from miauflixd.web.bodies import FieldProblem, InvalidFieldsError, answer, json_body, query
 from miauflixd.web.key_shapes import (
     CreatedKeyShape,
@@ -40,7 +41,7 @@ async def create(request: web.Request) -> web.Response:
         name=wanted.name,
         address=address(request),
     )
-    response = answer(created_key(text, key), status=HTTPStatus.CREATED)
+    response = answer(created_key(text, key, base=base_url(request)), status=HTTPStatus.CREATED)
     response.headers["Location"] = f"/api/keys/{key.id}"
     return response
 

@@ -21,17 +21,18 @@ from miauflixd.web.addresses import base_url
 from miauflixd.web.bodies import FieldProblem, InvalidFieldsError, answer, json_body
 from miauflixd.web.keys import CATALOGUE, HOUSEHOLD, PLAYBACKS, SOURCES, TORRENTS, WATCHING
 from miauflixd.web.playback_shapes import (
+    AttachmentShape,
     AudioShape,
-    BufferedShape,
     ChapterShape,
     NewPlayback,
     NextShape,
     PlaybackShape,
     PlaybacksShape,
-    PlayedSource,
     PlayingShape,
     capabilities_of,
     client_of,
+    played_shape,
+    playing_shape,
 )
 from miauflixd.web.routes import Policy, Route
 from miauflixd.web.subtitles import subtitle_shapes, title_of
@@ -67,12 +68,13 @@ async def listing(request: web.Request) -> web.Response:
     who = viewer(request)
     everybodys = who.role is Role.ADMIN
     shown = request.app[PLAYBACKS].of(None if everybodys else own_id(request))
-    return answer(PlaybacksShape(items=[_playing(request, playback) for playback in shown]))
+    torrents = request.app[TORRENTS]
+    return answer(PlaybacksShape(items=[playing_shape(torrents, playback) for playback in shown]))
 
 
 async def show(request: web.Request) -> web.Response:
     playback = await _of(request)
-    shape = _playing(request, playback)
+    shape = playing_shape(request.app[TORRENTS], playback)
     if playback.user_id != viewer(request).user_id:
         return answer(shape)
     key = await _key(request, playback)
@@ -125,7 +127,7 @@ async def _began(request: web.Request, playback: Playback, wish: Wish) -> web.Re
         PlaybackShape(
             id=playback.id,
             title_id=None if playback.title_id is None else str(playback.title_id),
-            source=_played(playback),
+            source=played_shape(playback),
             reasons=list(playback.why),
             method=playback.decision.method,
             obstacles=list(playback.decision.reasons),
@@ -156,57 +158,21 @@ async def _began(request: web.Request, playback: Playback, wish: Wish) -> web.Re
                 ChapterShape(start=one.start, stop=one.stop, title=one.title)
                 for one in (() if media is None else media.chapters)
             ],
+            attachments=[
+                AttachmentShape(
+                    index=one.index,
+                    name=one.name,
+                    media_type=one.media_type,
+                    size=one.size,
+                    url=_attachment_url(playback, one.index, key),
+                )
+                for one in (() if media is None else media.attachments)
+            ],
             next=None if following is None else NextShape(title_id=str(following)),
             resume_at=wish.resume_at,
             expires_at=datetime.now(UTC) + LIFETIME,
         ),
         status=HTTPStatus.CREATED,
-    )
-
-
-def _playing(request: web.Request, playback: Playback) -> PlayingShape:
-    source = request.app[TORRENTS].source(playback.source_id)
-    layout = source.layout
-    size = 0 if layout is None else layout.file(playback.file_index).size
-    media, condition = playback.media, source.condition
-    return PlayingShape(
-        id=playback.id,
-        user_id=playback.user_id,
-        title_id=None if playback.title_id is None else str(playback.title_id),
-        source=_played(playback),
-        name=source.name,
-        method=playback.decision.method,
-        obstacles=list(playback.decision.reasons),
-        reasons=list(playback.why),
-        began_at=playback.began_at,
-        position=playback.position,
-        duration=None if media is None else media.duration,
-        state=condition.activity.value,
-        since=condition.since,
-        reason=condition.reason,
-        next=condition.next,
-        buffered=[
-            BufferedShape(start=start / size, stop=stop / size)
-            for start, stop in source.available.get(playback.file_index, ())
-            if size
-        ],
-        peers=source.peers,
-        download_rate=source.download_rate,
-        stalls=playback.stalls,
-        stalled=round(playback.stalled, 1),
-        swaps=playback.swaps,
-    )
-
-
-def _played(playback: Playback) -> PlayedSource:
-    ready = playback.ready
-    quality = None if ready is None else ready.release.quality
-    return PlayedSource(
-        id=playback.source_id,
-        file_index=playback.file_index,
-        listing_id=playback.listing_id,
-        quality=None if quality is None else quality.value,
-        plays=playback.decision.method,
     )
 
 
@@ -222,6 +188,11 @@ async def _key(request: web.Request, playback: Playback) -> str:
 def _stream_url(playback: Playback, key: str) -> str:
     said = urlencode({"file": playback.file_index, "key": key})
     return f"/api/stream/{playback.source_id}?{said}"
+
+
+def _attachment_url(playback: Playback, index: int, key: str) -> str:
+    said = urlencode({"file": playback.file_index, "key": key})
+    return f"/api/stream/{playback.source_id}/attachments/{index}?{said}"
 
 
 def _hls_url(playback: Playback, key: str) -> str | None:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from miauflixd.web.bodies import answer
 from miauflixd.web.client_address import ClientAddress
-from miauflixd.web.keys import CLIENT, HOUSEHOLD, VERSION
+from miauflixd.web.keys import CLIENT, HOUSEHOLD, PLAYBACKS, VERSION
 from miauflixd.web.routes import Policy, Route
 
 
@@ -20,9 +20,10 @@ class Health(Struct, frozen=True, kw_only=True):
 class Features(Struct, frozen=True, kw_only=True):
     """What this version can do, for clients that adapt."""
 
-    remux: bool = False
+    remux: bool = True
     transcode: bool = False
-    stremio: bool = False
+    """Whether pictures can be encoded anew on this machine."""
+    stremio: bool = True
 
 
 class Server(Struct, frozen=True, kw_only=True):
@@ -67,7 +68,10 @@ async def health(_request: web.Request) -> web.Response:
 
 async def server(request: web.Request) -> web.Response:
     setup_required = await request.app[HOUSEHOLD].accounts.setup_required()
-    return answer(Server(version=request.app[VERSION], setup_required=setup_required))
+    features = Features(transcode=request.app[PLAYBACKS].transcodes)
+    return answer(
+        Server(version=request.app[VERSION], setup_required=setup_required, features=features)
+    )
 
 
 async def ip(request: web.Request) -> web.Response:
