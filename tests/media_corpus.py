@@ -73,6 +73,15 @@ def truncated(folder: Path, name: str) -> Path:
     return path
 
 
+def with_a_jump(folder: Path) -> Path:
+    """Return a transport stream of two films, the clock of the second of which begins anew."""
+    path = folder / "jump.ts"
+    path.write_bytes(
+        make("h264_aac.ts", folder).read_bytes() + make("h264_ac3.ts", folder).read_bytes()
+    )
+    return path
+
+
 def many_tracks(folder: Path) -> Path:
     """Return a film with seven languages, thirty subtitles, chapters and a font."""
     path = folder / "many_tracks.mkv"

@@ -288,6 +288,7 @@ async def house(
     data: Path | None = None,
     log_level: str = "warning",
     encryption: str = "off",
+    port: int | None = None,
     **torrents: float,
 ) -> AsyncIterator[House]:
     """Run a daemon for the length of the block.
@@ -297,6 +298,7 @@ async def house(
         data: for its data, if elsewhere.
         log_level: the least important kind of line that goes to our standard error.
         encryption: of its downloads.
+        port: at which it answers; by default any.
         torrents: settings of the downloads, by name; other than the defaults nothing is left free
             on the disk, so that tests need little of it.
     """
@@ -315,7 +317,9 @@ async def house(
             timeout=aiohttp.ClientTimeout(total=60),
             read_bufsize=MIB,
         ) as session,
-        DaemonProcess.open(directory=folder, port=free_port(), log_level=log_level) as daemon,
+        DaemonProcess.open(
+            directory=folder, port=port or free_port(), log_level=log_level
+        ) as daemon,
     ):
         token = await sign_in(daemon, LOGIN)
         session.headers["Authorization"] = f"Bearer {token}"

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import api, catalogue, playback, shelf, sources, stream
+from tests.bench import api, catalogue, playback, shelf, sources, stream, vault
 
 _BENCHES = {
     "api": api.main,
@@ -11,6 +11,7 @@ _BENCHES = {
     "shelf": shelf.main,
     "sources": sources.main,
     "stream": stream.main,
+    "vault": vault.main,
 }
 
 if __name__ == "__main__":
