@@ -113,6 +113,10 @@ def sign_in(driver: webdriver.Chrome, email: str, password: str) -> None:
     field.send_keys(password)
     field.submit()
     WebDriverWait(driver, WITHIN).until(
+        lambda driver: driver.find_element(By.ID, "to-downloads").is_displayed()
+    )
+    driver.find_element(By.ID, "to-downloads").click()
+    WebDriverWait(driver, WITHIN).until(
         lambda driver: driver.find_element(By.ID, "add").is_displayed()
     )
 

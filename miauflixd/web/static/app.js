@@ -1,5 +1,9 @@
 // The page: a list of sources that keeps itself up to date, and a player for the chosen one.
 
+import { ask, json, onSignedOut } from "./api.js";
+import { openLibrary } from "./library.js";
+import { bytes, clock, ended, whole } from "./words.js";
+
 const $ = (id) => document.getElementById(id);
 const video = $("video");
 
@@ -23,27 +27,6 @@ let heard = new Set(); // ids since the connection was made; what is missing at 
 
 // --- words and numbers ---
 
-const decimal = (digits) => new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const whole = decimal(0);
-const tenths = decimal(1);
-
-function bytes(count) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let at = 0;
-  while (count >= 999.5 && at < units.length - 1) {
-    count /= 1000;
-    at += 1;
-  }
-  return `${(at < 2 || count >= 99.95 ? whole : tenths).format(count)} ${units[at]}`;
-}
-
-function clock(seconds) {
-  const all = Math.max(0, Math.floor(seconds));
-  const parts = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
-  if (parts[0] === 0) parts.shift();
-  return parts.map((part, at) => (at ? String(part).padStart(2, "0") : part)).join(":");
-}
-
 function moment(text) {
   const then = new Date(text);
   const sameDay = then.toDateString() === new Date().toDateString();
@@ -55,64 +38,7 @@ function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// --- talking to the appliance ---
-
-class Refused extends Error {
-  constructor(sentence, { status, code }) {
-    super(sentence);
-    Object.assign(this, { status, code });
-  }
-}
-
-/** Ask, and return the answer, or throw an Error with a sentence for a person. */
-async function ask(path, options) {
-  const response = await send(path, options);
-  if (response.ok) return response;
-  const refused = await refusal(response);
-  // A token is good for a quarter of an hour; the cookie beside it gets the next one.
-  if (refused.status !== 401 || path.startsWith("/api/auth/")) throw refused;
-  if (!(await renewed())) {
-    showDoor();
-    throw refused;
-  }
-  const again = await send(path, options);
-  if (again.ok) return again;
-  throw await refusal(again);
-}
-
-async function send(path, options) {
-  try {
-    return await fetch(path, options);
-  } catch {
-    throw new Error("The appliance does not answer. Is it switched on, and are you at home?");
-  }
-}
-
-const json = (value, method = "POST") => ({
-  method,
-  body: JSON.stringify(value),
-  headers: { "Content-Type": "application/json" },
-});
-
-let renewing = null;
-
-/** Exchange the cookies for new ones, once however many ask at the same time; say whether it worked. */
-function renewed() {
-  renewing ??= send("/api/auth/refresh", { method: "POST" })
-    .then((response) => response.ok, () => false)
-    .finally(() => { renewing = null; });
-  return renewing;
-}
-
-async function refusal(response) {
-  try {
-    const problem = await response.json();
-    const named = (problem.errors ?? []).map((one) => one.message).join(" ");
-    return new Refused(named || problem.detail || problem.title, problem);
-  } catch {
-    return new Refused("The appliance gave an answer that this page does not understand.", response);
-  }
-}
+// --- what happens ---
 
 let events = null;
 
@@ -128,6 +54,7 @@ function follow() {
     if (source.removed) forget(source.id);
     else learn(source);
   });
+  events.addEventListener("library", () => dispatchEvent(new Event("library")));
   events.addEventListener("ready", () => {
     for (const id of [...sources.keys()]) if (!heard.has(id)) forget(id);
     $("empty").hidden = sources.size > 0;
@@ -216,8 +143,6 @@ function amount(source) {
   return `${bytes(source.have)} of ${bytes(source.size)} (${percent} %)`;
 }
 
-const ended = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
-
 // --- the screen ---
 
 function choose(id, { play = false } = {}) {
@@ -236,7 +161,7 @@ function choose(id, { play = false } = {}) {
 
 function leave() {
   chosen = null;
-  history.replaceState(null, "", location.pathname);
+  history.replaceState(null, "", location.pathname + (/^#[0-9a-f]{16}$/.test(location.hash) ? "#/downloads" : location.hash));
   silence();
   $("now").hidden = true;
   document.title = "miauflix";
@@ -489,8 +414,8 @@ async function showDoor() {
   events?.close();
   leave();
   for (const id of [...sources.keys()]) forget(id);
-  document.querySelector("main").hidden = true;
-  $("leave").hidden = true;
+  closeLibrary();
+  for (const one of [document.querySelector("main"), $("library"), $("places"), $("leave")]) one.hidden = true;
   tell("connecting", "Signed out");
   try {
     settingUp = (await (await ask("/api/server")).json()).setup_required;
@@ -511,8 +436,8 @@ async function showDoor() {
 function openHouse() {
   localStorage.setItem(AT_HOME, "yes");
   $("door").hidden = true;
-  document.querySelector("main").hidden = false;
-  $("leave").hidden = false;
+  for (const id of ["places", "leave"]) $(id).hidden = false;
+  showPlace();
   follow();
   offerDevice();
 }
@@ -529,8 +454,9 @@ $("sign-in").addEventListener("submit", async (event) => {
       settingUp = false;
     }
     await ask("/api/auth/login", json({ email, password, device_name: deviceName(), cookies: true }));
+    localStorage.setItem(AT_HOME, "yes");
     $("sign-in").reset();
-    openHouse();
+    await begin();
   } catch (error) {
     set($("refused"), error.message);
   } finally {
@@ -573,6 +499,35 @@ function offerDevice() {
   $("device").showModal();
 }
 
+// --- the two places ---
+
+let closeLibrary = () => {};
+
+/** Show what there is to watch, or what is downloaded: that is for administrators. */
+function showPlace() {
+  if (!$("door").hidden) return;
+  const downloads = location.hash.startsWith("#/downloads") || /^#[0-9a-f]{16}$/.test(location.hash);
+  if (downloads === !document.querySelector("main").hidden && downloads === $("library").hidden) return;
+  $("library").hidden = downloads;
+  document.querySelector("main").hidden = !downloads;
+  for (const [id, here] of [["to-library", !downloads], ["to-downloads", downloads]]) {
+    if (here) $(id).setAttribute("aria-current", "page");
+    else $(id).removeAttribute("aria-current");
+  }
+  closeLibrary();
+  closeLibrary = downloads ? () => {} : openLibrary($("library"));
+  if (!downloads) video.pause();
+}
+
+addEventListener("hashchange", showPlace);
+onSignedOut(() => showDoor());
+
+/** Say whether there are no titles: what was added by hand is all that an administrator can play then. */
+async function nothingToWatch() {
+  const { rows } = await (await ask("/api/home")).json();
+  return rows.every((row) => row.items.length === 0);
+}
+
 /** Whoever has cookies that are still good, or can be renewed, is at home already. */
 async function begin() {
   // Scripts cannot see the cookies; this only says whether it is worth asking.
@@ -581,7 +536,9 @@ async function begin() {
     return;
   }
   try {
-    await ask("/api/me");
+    const { role } = await (await ask("/api/me")).json();
+    $("to-downloads").hidden = role !== "admin";
+    if (role === "admin" && location.hash === "" && await nothingToWatch()) location.replace("#/downloads");
     openHouse();
   } catch (error) {
     if (error.status === 401) return; // the door is open by now
