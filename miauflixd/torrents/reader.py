@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from miauflixd.errors import TimedOutError, UnavailableError
+from miauflixd.runtime import page_cache
 from miauflixd.torrents.active import Position
 from miauflixd.torrents.model import Layout, SourceFile
 from miauflixd.torrents.pieces import Pieces
@@ -204,9 +205,19 @@ async def _in_memory(file: io.FileIO, offset: int, length: int) -> int:
             return length
         except OSError:
             # A file system that cannot tell, such as FUSE, where a program answers when it likes.
-            length = min(length, _FETCH)
-            await asyncio.to_thread(_read_through, file.fileno(), offset, length)
-            return length
+            return await _brought(file.fileno(), offset, length)
+    return length
+
+
+async def _brought(descriptor: int, offset: int, length: int) -> int:
+    """Return how many of these bytes are in memory, reading the first of them if they are not."""
+    try:
+        if here := page_cache.resident(descriptor, offset, length):
+            return here
+    except OSError:
+        pass  # then they are read once more
+    length = min(length, _FETCH)
+    await asyncio.to_thread(_read_through, descriptor, offset, length)
     return length
 
 

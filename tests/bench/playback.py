@@ -247,10 +247,13 @@ async def _starts(
 async def _shares(
     _options: argparse.Namespace, results: Results, films: Path, folder: Path, page: Path
 ) -> None:
-    both = [film(films, "copied.mkv", 240, *_AAC), film(films, "encoded.mkv", 240, *_AC3)]
-    async with scenes(both, folder, page, rate=12 * _MB) as of:
-        await share(of[0], "copy_share", results)
-        await share(of[1], "sound_share", results)
+    for key, name, sound in (
+        ("copy_share", "copied.mkv", _AAC),
+        ("sound_share", "encoded.mkv", _AC3),
+    ):
+        one = [film(films, name, 240, *sound)]
+        async with scenes(one, folder / name, page, rate=12 * _MB) as of:
+            await share(of[0], key, results)
 
 
 async def _three(
