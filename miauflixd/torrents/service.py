@@ -376,8 +376,7 @@ class Torrents:
         active.fetch(layout.main_file())
 
     def _require_unread(self, source_id: SourceId) -> None:
-        active = self._active.get(source_id)
-        if active is not None and active.readers:
+        if self.is_read(source_id):
             raise SourceInUseError("Somebody is watching this")
 
     def is_read(self, source_id: SourceId) -> bool:

@@ -281,7 +281,7 @@ class WebSources:
         """
         async with self._waking:
             known = self._find(source_id)
-            self._require_unread(known)
+            self._require_unread(source_id)
             for copy in known.copies.values():
                 copy.close()
             known.copies.clear()
@@ -301,7 +301,7 @@ class WebSources:
         """
         async with self._waking:
             known = self._find(source_id)
-            self._require_unread(known)
+            self._require_unread(source_id)
             for copy in list(known.copies.values()):
                 await self._retire(known, copy)
         self._changes.note(source_id)
@@ -316,8 +316,8 @@ class WebSources:
         known = self._find(source_id)
         await self._met(known, known.main_file())
 
-    def _require_unread(self, known: Known) -> None:
-        if any(copy.readers for copy in known.copies.values()):
+    def _require_unread(self, source_id: SourceId) -> None:
+        if self.is_read(source_id):
             raise SourceInUseError("Somebody is watching this")
 
     def is_read(self, source_id: SourceId) -> bool:
